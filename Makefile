@@ -1,0 +1,46 @@
+# What a contributor types. Everything is installed into .venv/, with the exact versions of constraints.txt.
+# `make PYTHON=python3.12 demo` chooses the interpreter that the environment is made from.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# PIP_CONSTRAINT rather than --constraint: it holds the build tools too. Relative, since pip splits it at spaces.
+PIP_INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check install --quiet --editable
+
+.PHONY: help demo test prove bench check docs clean
+help: ## say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+# One stamp for each set of extras: a set is installed again only when what it is made from has changed.
+.venv/bin/python:
+	@scripts/make-venv .venv $(PYTHON)
+
+.venv/installed-%: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing weft[$*] into .venv"
+	@$(PIP_INSTALL) '.[$*]'
+	@touch $@
+
+demo: .venv/installed-examples ## run examples/portal-ida from one file to a table
+	@$(BIN)/python scripts/demo.py
+
+test: .venv/installed-all,dev ## the tests, with reduced counts
+	$(BIN)/python -m pytest
+
+prove: .venv/installed-all,dev ## the tests, with full counts
+	WEFT_PROVE=1 $(BIN)/python -m pytest
+
+bench: .venv/installed-bench ## measure the promised figures; GNU parallel is wanted for comparison
+	-@scripts/debian-packages parallel
+	$(BIN)/python -m benchmarks
+
+check: .venv/installed-all,dev ## style, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/rules
+
+docs: .venv/installed-all,dev ## what the documentation says is tried
+	$(BIN)/python -m pytest tests/docs
+
+clean: ## remove what the tools and the examples left behind
+	rm -rf .venv .hypothesis build dist examples/*/.weft
+	find . '(' -name __pycache__ -o -name '.*_cache' ')' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,167 @@
+"""Jobs on this machine: each is a runner in a session of its own, so it outlives the controller.
+
+A job is found again by its ``runner.pid`` (pid *and* start time), or, before that is written, by the job's mark in
+the environment of a process. It is over only when neither the runner nor anything that it started lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from weft.backends.base import Collected, Packed, Refused, Seen
+from weft.core.records import parse
+from weft.errors import BackendError
+from weft.model import Limits, Outcome, Phase, Value
+from weft.schedulers.processes import Process, members, send
+from weft.store.folder import StudyFolder
+
+_TERMINATED = {143, -15, -9, 137}
+"""Exit codes of a runner that something else put an end to."""
+
+
+class _PidFile(msgspec.Struct):
+    pid: int
+    start_ticks: int | None = None
+    boot_id: str | None = None
+
+
+class LocalBackend:
+    """Runs jobs as processes of this machine."""
+
+    name = "local"
+
+    def __init__(self, folder: StudyFolder, settings: Mapping[str, Value]) -> None:
+        self._folder = folder
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        memory = settings.get("memory_mb")
+        self.limits = Limits(
+            max_jobs=1,
+            max_cases=10_000,
+            slots=_int(settings.get("slots")),
+            memory_mb=_int(memory) or _physical_memory_mb(),
+            settle=5.0,
+        )
+
+    def submit(self, jobs: Sequence[Packed]) -> dict[str, str | Refused]:
+        return {job.job: self._start(job) for job in jobs}
+
+    def _start(self, packed: Packed) -> str | Refused:
+        folder = packed.folder
+        try:
+            with self._folder.runner_log(packed.job).open("ab") as log:
+                child = subprocess.Popen(
+                    [sys.executable, str(folder / "runner.py"), str(folder)],
+                    cwd=folder,
+                    env=_environment(packed.job),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            return Refused(f"cannot start a process: {error.strerror}")
+        self._children[packed.job] = child
+        started = Process.of(child.pid)
+        return str(started or Process(child.pid, "gone"))
+
+    def find(self, jobs: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for job in jobs:
+            process = self._recorded(job)
+            if process is None:
+                marked = members(0, _mark(job))
+                process = Process.of(marked[0]) if marked else None
+            if process is not None:
+                found[job] = str(process)
+        return found
+
+    def _recorded(self, job: str) -> Process | None:
+        """The process that the runner itself wrote down; it may be dead."""
+        try:
+            noted = msgspec.json.decode(self._folder.runner_pid(job).read_bytes(), type=_PidFile)
+        except (OSError, msgspec.DecodeError):
+            return None
+        now = Process.of(noted.pid)
+        same = now is not None and now.started.split("-")[0] == str(noted.start_ticks)
+        return now if same else Process(noted.pid, f"{noted.start_ticks}-gone")
+
+    def look(self, natives: Mapping[str, str]) -> dict[str, Seen]:
+        return {job: self._stand(job, native) for job, native in natives.items()}
+
+    def _stand(self, job: str, native: str) -> Seen:
+        child = self._children.get(job)
+        exit_code = child.poll() if child is not None else None  # reaps it, too
+        process = self._recorded(job) or Process.parse(native)
+        if process.alive:
+            return Seen(phase=Phase.RUNNING, word="running")
+        if members(process.pid, _mark(job)):
+            return Seen(phase=Phase.RUNNING, word="runner died, its processes live", orphaned=True)
+        self._sweep(job)
+        return _ended(exit_code)
+
+    def _sweep(self, job: str) -> None:
+        """Remove the work directory that a killed runner left (one that ended by itself left none)."""
+        with contextlib.suppress(OSError), self._folder.records(job).open("rb") as file:
+            for record in parse(file.read(65536))[0]:
+                if record.t == "runner" and record.work:
+                    shutil.rmtree(record.work, ignore_errors=True)
+
+    def collect(self, job: str, native: str, offset: int) -> Collected:
+        try:
+            with self._folder.records(job).open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except FileNotFoundError:
+            return Collected(records=[], offset=offset)
+        except OSError as error:
+            raise BackendError(f"cannot read the records of job {job}: {error.strerror}") from error
+        records, taken = parse(data)
+        return Collected(records=records, offset=offset + taken)
+
+    def cancel(self, natives: Mapping[str, str]) -> None:
+        for job, native in natives.items():
+            process = self._recorded(job) or Process.parse(native)
+            if process.alive:
+                send(process.pid, signal.SIGTERM)
+                continue
+            for pid in members(process.pid, _mark(job)):
+                send(pid, signal.SIGKILL)
+
+
+def _mark(job: str) -> str:
+    return f"WEFT_JOB={job}"
+
+
+def _environment(job: str) -> dict[str, str]:
+    """The user's environment, with this interpreter's programs first: ``python3`` means the one that runs weft."""
+    here = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": f"{here}{os.pathsep}{path}", "WEFT_JOB": job}
+
+
+def _ended(exit_code: int | None) -> Seen:
+    if exit_code is None or exit_code in _TERMINATED:
+        return Seen(phase=Phase.RUNNING, outcome=Outcome.INTERRUPTED, word="gone", why="its runner was ended")
+    outcome = Outcome.FINISHED if exit_code == 0 else Outcome.FAILED
+    why = "" if exit_code == 0 else f"its runner ended with exit code {exit_code}"
+    return Seen(phase=Phase.RUNNING, outcome=outcome, word=f"exit {exit_code}", why=why)
+
+
+def _int(value: Value) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _physical_memory_mb() -> int | None:
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+    return None
+

@@ -1,0 +1,46 @@
+"""``weft cancel``: stop jobs, or give up cases."""
+
+from __future__ import annotations
+
+import click
+
+from weft.cli.options import split_study, words_argument
+from weft.errors import Exit
+
+
+@click.command("cancel", short_help="Stop jobs, or give up cases.")
+@words_argument("[JOBS|CASES]...")
+def command(words: tuple[str, ...]) -> int:
+    """Stop the jobs named and give up the cases named.
+
+    With none named, stop everything; the cases that are not done then wait for the next `weft run`. If nobody else
+    runs the study, this waits until the jobs have stopped; else the process that runs it is asked.
+    """
+    from weft.api import Study
+    from weft.cli import report
+
+    study, named = split_study(words)
+    loaded = Study.load(study)
+    before = loaded.status()
+    if not (named or before.running_by or before.jobs_live):
+        click.echo(f"{before.name}: nothing is running, so there is nothing to cancel")
+        return Exit.DONE
+    jobs = [word for word in named if "-" in word]  # a case's id is hexadecimal, a job's has the study's name
+    cases = [word for word in named if "-" not in word]
+    after = loaded.cancel(jobs, cases)
+    if before.running_by:
+        click.echo(f"{before.name}: asked {before.running_by} to stop {_what(jobs, cases)}")
+        click.echo("next: `weft status` tells when it has")
+        return Exit.DONE
+    click.echo(f"{before.name}: stopped {_what(jobs, cases)}; {report.counts(after)}")
+    step = report.next_step(after)
+    if step:
+        click.echo(f"next: {step}")
+    return Exit.DONE
+
+
+def _what(jobs: list[str], cases: list[str]) -> str:
+    from weft.cli.report import plural
+
+    parts = [plural(len(words), word) for words, word in ((jobs, "job"), (cases, "case")) if words]
+    return " and ".join(parts) or "everything"

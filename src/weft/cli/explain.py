@@ -1,0 +1,35 @@
+"""``weft explain``: the whole story of one case, job or step."""
+
+from __future__ import annotations
+
+import click
+
+from weft.cli.options import json_option, split_study, words_argument
+from weft.errors import Exit, UsageError
+
+
+@click.command("explain", short_help="Tell the story of a case, a job or a step.")
+@words_argument("CASE|JOB|before|after")
+@json_option("Print one JSON document.")
+def command(words: tuple[str, ...], as_json: bool) -> int:
+    """Tell the whole story of a case or a job, or of the step `before` or `after` the cases.
+
+    The first letters of an id will do.
+    """
+    from weft.api import Study
+
+    # A folder may be called as a step is: a single word is what to explain, never the study.
+    study, asked = split_study(words) if len(words) > 1 else (".", words)
+    if len(asked) != 1:
+        raise UsageError(
+            "say what to explain: one case, one job, `before` or `after`",
+            hint="`weft results` lists the cases, `weft status` the jobs that run",
+        )
+    story = Study.load(study).explain(asked[0])
+    if as_json:
+        from weft.cli.progress import print_json
+
+        print_json({"asked": asked[0], "story": story})
+    else:
+        click.echo("\n".join(story))
+    return Exit.DONE

@@ -1,0 +1,183 @@
+"""The front door of the command line: finds the command, prints every error, and alone decides the exit status.
+
+Commands live in one file each, named as the command, and are imported only when they are asked for, since a command
+line that takes half a second to say its version is a nuisance. They return an exit code and raise everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from weft import __version__
+from weft.cli.screen import colours
+from weft.core.nearest import did_you_mean
+from weft.errors import Exit, StudyFileError, UsageError, WeftError
+
+COMMANDS = (
+    "init",
+    "plan",
+    "run",
+    "status",
+    "results",
+    "explain",
+    "retry",
+    "cancel",
+    "fetch",
+    "profile",
+    "doctor",
+)
+"""In the order in which a newcomer meets them; that is how ``weft --help`` lists them."""
+
+BROKEN_PIPE = 141
+"""What a shell sees of a program that wrote to a closed pipe (128 + SIGPIPE)."""
+
+_DISK_PROBLEMS = frozenset({1, 5, 13, 24, 27, 28, 30, 122})
+"""errno of what the machine, not weft, is to blame for: permission, I/O, open files, size, space, read-only, quota."""
+
+
+class Commands(click.Group):
+    """The group of all commands, each imported when it is first needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"weft.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = did_you_mean(name, COMMANDS)
+            raise UsageError(f"there is no command `{name}`", hint=f"{near} (`weft --help` says what each does)")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    name="weft",
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="Every command takes a study file or its folder; without one it looks for study.toml here.",
+)
+@click.version_option(__version__, prog_name="weft", message="%(prog)s %(version)s", help="Show the version.")
+@click.pass_context
+def weft(ctx: click.Context) -> int:
+    """One study file, many jobs, and an account of where the time went."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return Exit.DONE
+
+
+def main() -> None:
+    """Be the command ``weft``."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line, print what there is to print, and return the exit code; raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character still shows the rest
+    try:
+        return _guarded(words)
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE
+
+
+def _guarded(words: Sequence[str]) -> int:
+    try:
+        code = _invoke(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except click.exceptions.Abort:  # Ctrl-C or Ctrl-D at a question
+        click.echo(err=True)
+        return Exit.INTERRUPTED
+    except Exception as problem:
+        error = _as_weft_error(problem)
+        _print(error)
+        return error.exit_code
+
+
+def _invoke(words: Sequence[str]) -> int:
+    try:
+        with weft.make_context("weft", list(words), color=None if colours(sys.stdout) else False) as ctx:
+            code = weft.invoke(ctx)
+    except click.exceptions.Exit as leave:  # --help and --version leave this way
+        code = leave.exit_code
+    return code if isinstance(code, int) else Exit.DONE
+
+
+def _as_weft_error(problem: Exception) -> WeftError:
+    if isinstance(problem, WeftError):
+        return problem
+    if isinstance(problem, click.ClickException):
+        return _usage(problem)
+    if isinstance(problem, OSError) and problem.errno in _DISK_PROBLEMS:
+        from weft.store.folder import disk_problem
+
+        return disk_problem(problem, problem.filename or "standard output")
+    return _bug(problem)
+
+
+def _usage(problem: click.ClickException) -> UsageError:
+    """What click complains of, with the nearest thing that exists."""
+    ctx = getattr(problem, "ctx", None)
+    path = ctx.command_path if ctx is not None else "weft"
+    hint = f"`{path} --help` shows what may be given"
+    if isinstance(problem, click.NoSuchOption) and ctx is not None:
+        names = [name for option in ctx.command.get_params(ctx) for name in option.opts if name.startswith("--")]
+        near = did_you_mean(problem.option_name, names)
+        hint = f"{near} ({hint})" if near.startswith("did") else hint
+        return UsageError(f"`{path}` has no option `{problem.option_name}`", hint=hint)
+    what = problem.format_message().rstrip(".")
+    return UsageError(what[:1].lower() + what[1:], where=path, hint=hint)
+
+
+def _bug(problem: Exception) -> WeftError:
+    """The sentence for what should never happen; the traceback goes to a file, not to the screen."""
+    import tempfile
+    import traceback
+
+    what = f"this is a bug in weft: {type(problem).__name__}: {problem}".splitlines()[0]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="weft-traceback-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(f"weft {__version__}, Python {sys.version}\n{sys.argv}\n\n")
+            file.write("".join(traceback.format_exception(problem)))
+    except OSError as error:
+        return WeftError(f"{what} (its traceback could not be saved: {error})", hint="please report it")
+    return WeftError(f"{what}; its traceback is in {file.name}", hint="please report it, with that file")
+
+
+def _print(error: WeftError) -> None:
+    label = click.style("error:", fg="red", bold=True)
+    complaints = error.complaints if isinstance(error, StudyFileError) else (error,)
+    for complaint in complaints:
+        click.echo(f"{label} {complaint}", err=True, color=None if colours(sys.stderr) else False)
+
+
+def _discard_output() -> None:
+    """Let what is still buffered for a closed pipe vanish, or Python would complain of it at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        try:
+            os.dup2(nowhere, number)
+        except OSError:
+            pass

@@ -1,0 +1,39 @@
+"""What the commands share about their arguments: which word is the study, and the common options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+HERE = "."
+
+
+def study_argument(function: Function) -> Function:
+    """The optional STUDY of every command: a study file, or the folder that has one."""
+    return click.argument("study", default=HERE, metavar="[STUDY]")(function)
+
+
+def words_argument(metavar: str) -> Callable[[Function], Function]:
+    """``[STUDY]`` and other words, told apart by ``split_study``."""
+    return click.argument("words", nargs=-1, metavar=f"[STUDY] {metavar}")
+
+
+def json_option(help_text: str) -> Callable[[Function], Function]:
+    """``--json``: the same as data."""
+    return click.option("--json", "as_json", is_flag=True, help=help_text)
+
+
+def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The study, and the other words: the first word is the study if it is a folder or ends in ``.toml``."""
+    if words and _names_a_study(words[0]):
+        return words[0], tuple(words[1:])
+    return HERE, tuple(words)
+
+
+def _names_a_study(word: str) -> bool:
+    return word.endswith(".toml") or "/" in word or Path(word).is_dir()

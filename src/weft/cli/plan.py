@@ -1,0 +1,147 @@
+"""``weft plan``: what a run would do now, without doing any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from weft.cli.options import json_option, study_argument
+from weft.errors import Exit
+
+if TYPE_CHECKING:
+    from weft.api import Planned, Study
+    from weft.model import Case
+
+FIRST_CASES = 5
+
+
+@click.command("plan", short_help="Say what a run would do; change nothing.")
+@study_argument
+@click.option("--cases", "all_cases", is_flag=True, help="List every case that would run.")
+@click.option("--commands", is_flag=True, help="Show the command of each listed case, as the shell will read it.")
+@click.option("--on", metavar="BACKEND", default="", help="Plan for this, instead of the study file's run.on.")
+@json_option("Print one JSON document.")
+def command(study: str, all_cases: bool, commands: bool, on: str, as_json: bool) -> int:
+    """Say what `weft run` would do now: new cases, jobs, time, and what has changed. Changes nothing."""
+    from weft.api import Study
+
+    loaded = Study.load(study, on=on)
+    planned = loaded.plan()
+    if as_json:
+        _print_json(loaded, planned, all_cases=all_cases, commands=commands)
+        return Exit.DONE
+    for line in _summary(loaded, planned):
+        click.echo(line)
+    for line in _listing(loaded, planned, commands=commands, most=None if all_cases else FIRST_CASES):
+        click.echo(line)
+    return Exit.DONE
+
+
+def _summary(study: Study, planned: Planned) -> Iterator[str]:
+    from weft.cli.report import plural
+
+    yield f"{study.spec.name} on {study.spec.backend}: {plural(planned.total, 'case')}, {planned.todo:,} to run"
+    counted = (("new", len(planned.new)), ("done", planned.done), ("failed", planned.failed))
+    parts = [f"{count:,} {word}" for word, count in counted if count]
+    if planned.retired:
+        parts.append(f"{planned.retired:,} no longer in the study (their records stay)")
+    if parts:
+        yield f"  cases     {', '.join(parts)}"
+    if planned.bundles:
+        yield f"  jobs      {_jobs(planned)}"
+        yield f"  each case {_limits(study)}"
+        yield f"  takes     {_time(planned)}"
+    if planned.question is not None:
+        yield from _question(planned)
+    if planned.failed:
+        yield "  `weft retry` runs the failed ones again"
+
+
+def _jobs(planned: Planned) -> str:
+    slots = planned.bundles[0].slots
+    return f"{len(planned.bundles):,}" + (f", {slots} cases at a time" if slots else "")
+
+
+def _limits(study: Study) -> str:
+    needs = study.spec.resources
+    parts = [f"{needs.cores} core{'' if needs.cores == 1 else 's'}"]
+    if needs.memory_mb is not None:
+        parts.append(f"at most {needs.memory_mb:,} MB")
+    if needs.minutes is not None:
+        parts.append(f"at most {needs.minutes:g} min")
+    return ", ".join(parts)
+
+
+def _time(planned: Planned) -> str:
+    from weft.render.quantities import duration
+
+    if planned.eta_s is None:
+        return "not known before some have run (`weft run --pilot 4` learns it)"
+    return f"about {duration(planned.eta_s)}, going by the cases that have run"
+
+
+def _question(planned: Planned) -> Iterator[str]:
+    from weft.cli.report import WIDTH, plural, shortened
+
+    question = planned.question
+    assert question is not None  # noqa: S101  # the caller looked
+    yield shortened(f"  changed   {', '.join(question.changed)}", WIDTH)
+    yield f"            {plural(question.results, 'case')} with results from before:"
+    yield "            `weft run --rerun` runs them again, `weft run --keep` keeps them"
+
+
+def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None) -> Iterator[str]:
+    """The cases that would run: id, is it new, and its parameters or its command."""
+    from weft.cli.report import WIDTH, shortened
+
+    if not planned.todo:
+        yield "Nothing to run."
+        return
+    yield ""
+    new = frozenset(planned.new)
+    for number, case in enumerate(_chosen(study, planned)):
+        if number == most:
+            left = planned.todo - number
+            yield f"  and {left:,} more (`weft plan --cases` lists all)"
+            return
+        text = _command(study, case) if commands else _params(case)
+        line = f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text}"
+        yield line if commands or most is None else shortened_end(line, WIDTH)
+
+
+def shortened_end(line: str, width: int) -> str:
+    """The line as it is, or cut at so many characters."""
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _chosen(study: Study, planned: Planned) -> Iterable[Case]:
+    """The cases of the planned jobs, in order."""
+    return (study.cases[case_id] for bundle in planned.bundles for case_id in bundle.cases)
+
+
+def _params(case: Case) -> str:
+    from weft.core.command import written
+
+    return " ".join(f"{name}={written(value)}" for name, value in case.params.items())
+
+
+def _command(study: Study, case: Case) -> str:
+    from weft.core.command import render_command
+
+    return render_command(study.spec.model.command, case.params, case.id)
+
+
+def _print_json(study: Study, planned: Planned, *, all_cases: bool, commands: bool) -> None:
+    from msgspec import structs
+
+    from weft.cli.progress import print_json
+
+    data = structs.asdict(planned)
+    if all_cases or commands:
+        data["cases"] = [
+            {"id": case.id, "params": case.params, **({"command": _command(study, case)} if commands else {})}
+            for case in _chosen(study, planned)
+        ]
+    print_json(data)

@@ -1,0 +1,168 @@
+"""How a study stands, in words: what ``weft status`` says, and ``weft run`` at its end."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from weft.core.events import CaseEnded
+from weft.core.state import INTERRUPTIONS, CaseState, State
+from weft.core.summary import Summary
+from weft.errors import Exit
+from weft.model import Outcome, Status
+
+if TYPE_CHECKING:
+    from weft.api import Study
+
+MOST_REASONS = 5
+LONGEST_REASON = 200
+WIDTH = 80
+_NUMBER = re.compile(r"\d[\d.,e+-]*")
+
+
+class Reason(Struct, frozen=True):
+    """Why so many cases failed, with one of them as an example."""
+
+    why: str
+    count: int
+    example: str
+
+
+def exit_code(summary: Summary) -> int:
+    """The exit code that tells how a study stands when nobody works on it any more."""
+    if summary.hold:
+        return Exit.HELD
+    if summary.waiting or summary.active:
+        return Exit.INTERRUPTED
+    return Exit.FAILED_CASES if summary.failed else Exit.DONE
+
+
+def counts(summary: Summary) -> str:
+    """ "57 of 60 cases done, 2 failed, 1 running": zeros are left out."""
+    parts = [f"{summary.done:,} of {plural(summary.total, 'case')} done"]
+    rest = (("failed", summary.failed), ("active", summary.active), ("waiting", summary.waiting))
+    return ", ".join(parts + [f"{count:,} {word}" for word, count in rest if count])
+
+
+def plural(count: int, word: str) -> str:
+    """ "1 case", "2,000 cases"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def standing(summary: Summary) -> str:
+    """One line: is it finished, running, held, or what is the matter?"""
+    if summary.running_by:
+        return f"{'stopping' if summary.stopping else 'running'}: {summary.running_by} looks after it"
+    if summary.hold:
+        return f"held: {summary.hold}"
+    if summary.jobs_live:
+        return f"left alone: {plural(len(summary.jobs_live), 'job')} may go on, and nobody looks after them"
+    if summary.waiting:
+        return "not running"
+    return "finished, with failed cases" if summary.failed else "finished"
+
+
+def next_step(summary: Summary) -> str:
+    """The command that leads on from here; empty when all is done."""
+    if summary.hold:
+        return summary.hold_hint
+    if summary.running_by:
+        return "`weft status --watch` follows it, `weft cancel` stops it"
+    if summary.jobs_live:
+        return "`weft run` takes them up again, `weft cancel` stops them"
+    if summary.waiting:
+        return "`weft run` runs what is waiting"
+    if summary.failed:
+        return "`weft explain CASE` tells a case's story, `weft retry` runs the failed ones again"
+    return ""
+
+
+def failed_cases(study: Study) -> list[str]:
+    """The ids of the cases that have failed."""
+    from weft.store import journal
+
+    return [case_id for case_id, _ in _failed(study, journal.replay(study.folder.journal))]
+
+
+def reasons(study: Study) -> list[Reason]:
+    """Why the failed cases failed, the most frequent reason first; texts that differ only in numbers are one."""
+    from weft.store import journal
+
+    state = State()
+    last: dict[str, str] = {}
+    for event in journal.read(study.folder.journal):
+        state.apply(event)
+        if type(event) is CaseEnded and event.outcome is not Outcome.FINISHED:
+            last[event.case] = shortened(last_words(event), LONGEST_REASON)
+    return _grouped((case_id, _why(case, last.get(case_id, ""))) for case_id, case in _failed(study, state))
+
+
+def _failed(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:
+    from weft.core.plan import status_of
+
+    return ((i, case) for i, case in state.present() if status_of(study.spec, state, case) is Status.FAILED)
+
+
+def _grouped(whys: Iterable[tuple[str, str]]) -> list[Reason]:
+    groups: dict[str, Reason] = {}
+    for case_id, why in whys:
+        key = _NUMBER.sub("#", why)
+        known = groups.get(key, Reason(why, 0, case_id))
+        groups[key] = Reason(known.why, known.count + 1, known.example)
+    return sorted(groups.values(), key=lambda reason: -reason.count)
+
+
+def _why(case: CaseState, last: str) -> str:
+    if case.given_up:
+        return "cancelled"
+    if case.interruptions >= INTERRUPTIONS:
+        return f"interrupted {case.interruptions} times"
+    return last or "no record of its end"
+
+
+def last_words(event: CaseEnded) -> str:
+    """Why one run of a case failed, with the last line that it wrote to standard error."""
+    lines = event.tail.strip().splitlines()
+    parts = [event.why or event.outcome.value.lower().replace("_", " "), lines[-1].strip() if lines else ""]
+    return ": ".join(part for part in parts if part)
+
+
+def reason_lines(found: list[Reason]) -> Iterator[str]:
+    """The reasons for the screen: count, why, and a case to look at."""
+    for reason in found[:MOST_REASONS]:
+        example = f"(e.g. {reason.example})" if reason.count > 1 else f"({reason.example})"
+        head = f"  {reason.count:>5,} x "
+        yield f"{head}{shortened(reason.why, WIDTH - len(head) - len(example) - 1)} {example}"
+    if len(found) > MOST_REASONS:
+        yield f"  and {plural(len(found) - MOST_REASONS, 'other reason')}: `weft results --failed`"
+
+
+def reasons_data(found: list[Reason]) -> list[dict[str, Any]]:
+    """The same for a JSON document."""
+    from msgspec import structs
+
+    return [structs.asdict(reason) for reason in found]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text in one line of at most so many characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: max(1, width - 1)] + "…"
+
+
+def shown_path(path: Path) -> str:
+    """A path as the user would write it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """A summary as a JSON document's fields."""
+    from msgspec import structs
+
+    return {**structs.asdict(summary), "total": summary.total}

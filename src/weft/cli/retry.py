@@ -1,0 +1,54 @@
+"""``weft retry``: run failed cases again."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from weft.cli.options import json_option, split_study, words_argument
+from weft.errors import Exit
+
+
+@click.command("retry", short_help="Run failed cases again.")
+@words_argument("[CASES]...")
+@click.option("--no-run", is_flag=True, help="Only note it; the next `weft run` runs them.")
+@json_option("Print progress as JSON lines.")
+def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
+    """Give failed cases (none named: all of them) new attempts, lift a hold, and run them.
+
+    What they were found to need stays: a case that ran out of time or memory starts with more. If another process
+    runs the study, it takes them up.
+    """
+    from weft.api import Study
+    from weft.cli import report
+
+    study, cases = split_study(words)
+    loaded = Study.load(study)
+    before = loaded.status()
+    if not (cases or before.failed or before.hold):
+        click.echo(f"{before.name}: no case has failed, so there is nothing to retry")
+        return Exit.DONE
+    if no_run or before.running_by:
+        loaded.retry(cases, run=False)
+        what = report.plural(len(cases) or before.failed, "case")
+        when = f"{before.running_by} takes it up" if before.running_by else "`weft run` runs them"
+        click.echo(f"{before.name}: asked to run {what} again; {when}")
+        return Exit.DONE
+    return _run(loaded, cases, as_json)
+
+
+def _run(study: object, cases: tuple[str, ...], as_json: bool) -> int:
+    from weft.api import Study
+    from weft.cli.progress import view
+    from weft.cli.run import finish, let_go
+
+    assert isinstance(study, Study)  # noqa: S101
+    began = time.monotonic()
+    try:
+        with view(as_json=as_json) as shown:
+            summary = study.retry(cases, watch=shown.update)
+    except KeyboardInterrupt:
+        let_go(study)
+        return Exit.INTERRUPTED
+    return finish(study, summary, time.monotonic() - began, as_json=as_json)

@@ -1,0 +1,126 @@
+"""``weft run``: run what is not done yet, and watch it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from weft.cli.options import json_option, study_argument
+from weft.cli.screen import is_terminal
+from weft.errors import Exit
+
+if TYPE_CHECKING:
+    from weft.api import Question, Study
+    from weft.core.summary import Summary
+
+
+@click.command("run", short_help="Run what is not done yet, and watch it.")
+@study_argument
+@click.option("--on", metavar="BACKEND", default="", help="Where to run, instead of the study file's run.on.")
+@click.option(
+    "--pilot",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Try N cases spread over the space first, to learn how long a case takes.",
+)
+@click.option("--detach", is_flag=True, help="Go on without this terminal; `weft status` tells how it goes.")
+@click.option(
+    "--rerun/--keep",
+    "rerun",
+    default=None,
+    help="When the command or an input has changed: run all again, or keep the results that are there.",
+)
+@json_option("Print progress as JSON lines.")
+def command(study: str, on: str, pilot: int | None, detach: bool, rerun: bool | None, as_json: bool) -> int:
+    """Run the cases that are not done yet, and watch until nothing is left to do.
+
+    Ctrl-C lets go of the study without stopping its jobs; `weft run` takes it up again.
+    """
+    from weft.api import Study
+
+    loaded = Study.load(study, on=on)
+    if detach:
+        return _detach(loaded, on, pilot, rerun, as_json)
+    return _watch(loaded, pilot or 0, rerun, as_json)
+
+
+def _watch(study: Study, pilot: int, rerun: bool | None, as_json: bool) -> int:
+    from weft.cli.progress import view
+
+    began = time.monotonic()
+    decide = _answer(rerun) or (_ask if is_terminal(sys.stdin) and not as_json else None)
+    try:
+        with view(as_json=as_json) as shown:
+            summary = study.run(pilot=pilot, decide=decide, watch=shown.update)
+    except KeyboardInterrupt:
+        let_go(study)
+        return Exit.INTERRUPTED
+    return finish(study, summary, time.monotonic() - began, as_json=as_json)
+
+
+def finish(study: Study, summary: Summary, seconds: float, *, as_json: bool = False) -> int:
+    """Say how a run ended, and return the exit code that says the same."""
+    from weft.cli import report
+    from weft.cli.progress import print_json
+    from weft.render.quantities import duration
+
+    code = report.exit_code(summary)
+    found = report.reasons(study) if summary.failed else []
+    if as_json:
+        told = {"failures": report.reasons_data(found), "table": str(study.folder.parquet)}
+        print_json({"type": "end", "exit": code, **report.as_data(summary), **told})
+        return code
+    click.echo(f"{summary.name}: {report.counts(summary)}; took {duration(seconds)}")
+    if summary.hold:
+        click.echo(f"held: {summary.hold}")
+    for line in report.reason_lines(found):
+        click.echo(line)
+    click.echo(f"table: {report.shown_path(study.folder.csv)} (and results.parquet)")
+    step = report.next_step(summary)
+    if step:
+        click.echo(f"next: {step}")
+    return code
+
+
+def _answer(rerun: bool | None) -> str | None:
+    return None if rerun is None else "rerun" if rerun else "keep"
+
+
+def _ask(question: Question) -> str:
+    click.echo(f"Changed since the last run: {', '.join(question.changed)}.")
+    click.echo(f"{question.results:,} cases have results from before.")
+    answer: str = click.prompt(
+        "Run them again, or keep their results?", type=click.Choice(question.choices), default="rerun"
+    )
+    return answer
+
+
+def _detach(study: Study, on: str, pilot: int | None, rerun: bool | None, as_json: bool) -> int:
+    from weft.cli.progress import print_json
+    from weft.errors import NeedsDecision
+
+    answer = _answer(rerun)
+    question = study.plan().question if answer is None else None
+    if question is not None:
+        if not is_terminal(sys.stdin):
+            raise NeedsDecision.about(question)  # type: ignore[attr-defined]
+        answer = _ask(question)
+    options = [*(["--on", on] if on else []), *(["--pilot", str(pilot)] if pilot else [])]
+    pid = study.detach([*options, *([f"--{answer}"] if answer else [])])
+    if as_json:
+        print_json({"type": "detached", "pid": pid, "log": str(study.folder.log)})
+    else:
+        click.echo(f"{study.spec.name} runs on without this terminal (process {pid}).")
+        click.echo("next: `weft status` tells how it goes, `weft run` watches it, `weft cancel` stops it")
+    return Exit.STILL_RUNNING
+
+
+def let_go(study: Study) -> None:
+    """Say that the jobs go on, and how to come back."""
+    click.echo(err=True)
+    click.echo(f"Let go of {study.spec.name}; its jobs go on.", err=True)
+    click.echo("next: `weft run` takes it up again, `weft cancel` stops the jobs", err=True)

@@ -1,0 +1,1 @@
+"""Pure rules: no files, clock, random, network or logging in here."""

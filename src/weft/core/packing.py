@@ -1,0 +1,116 @@
+"""Cases to bundles: how many cases, slots and minutes a job gets, and what a case may use on its next run.
+
+Everything about the size of a job lives here. The time model is one line: a job of *n* cases on *s* slots takes
+about ``ceil(n / s)`` times a case's usual duration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from weft.core.state import CaseState
+from weft.model import Bundle, Kind, Limits, Resources
+
+GROWTH = 2.0
+"""A case that ran out of time or memory gets this factor more of it on its next run."""
+MARGIN = 1.3
+"""Room between the expected wall time of a job and what is asked for."""
+
+
+def minutes_for(case: CaseState, resources: Resources, limits: Limits) -> float | None:
+    """The wall time limit of this case's next run; grown after time-outs, within what a job may last."""
+    if resources.minutes is None:
+        return None
+    grown = resources.minutes * GROWTH**case.timeouts
+    return min(grown, limits.max_minutes) if limits.max_minutes else grown
+
+
+def memory_for(case: CaseState, resources: Resources, limits: Limits) -> int | None:
+    """The memory limit (MB) of this case's next run; grown after it ran out, within what the backend has."""
+    if resources.memory_mb is None:
+        return None
+    grown = int(resources.memory_mb * GROWTH**case.ooms)
+    return min(grown, limits.memory_mb) if limits.memory_mb else grown
+
+
+def usual_seconds(cases: Iterable[CaseState]) -> float | None:
+    """The median wall time of the cases that have run; None before the first."""
+    walls = [case.wall for case in cases if case.wall > 0]
+    return median(walls) if walls else None
+
+
+def spread(case_ids: Sequence[str], count: int) -> list[str]:
+    """So many cases, evenly spaced from the first to the last, for a pilot."""
+    if count >= len(case_ids):
+        return list(case_ids)
+    if count == 1:
+        return [case_ids[len(case_ids) // 2]]
+    step = (len(case_ids) - 1) / (count - 1)
+    return [case_ids[round(place * step)] for place in range(count)]
+
+
+def pack(
+    waiting: Sequence[tuple[str, CaseState]],
+    resources: Resources,
+    limits: Limits,
+    *,
+    slots: int | None = None,
+    jobs: int = 1,
+    kind: Kind = Kind.CASES,
+    seconds: float | None = None,
+) -> list[Bundle]:
+    """At most ``jobs`` bundles for these cases; what does not fit waits for the next round.
+
+    Cases that need the same memory share a job, since memory decides how many run at a time. Cases are dealt out
+    evenly over the jobs that may be live at once, within the backend's limits.
+    """
+    by_memory: dict[int | None, list[str]] = {}
+    for case_id, case in waiting:
+        by_memory.setdefault(memory_for(case, resources, limits), []).append(case_id)
+    states = dict(waiting)
+    bundles: list[Bundle] = []
+    for memory_mb, case_ids in by_memory.items():
+        free = jobs - len(bundles)
+        if free <= 0:
+            break
+        longest = max((minutes_for(states[i], resources, limits) or 0.0 for i in case_ids), default=0.0)
+        size = _job_size(len(case_ids), free, longest, limits, slots, seconds)
+        for start in range(0, min(len(case_ids), size * free), size):
+            part = tuple(case_ids[start : start + size])
+            bundles.append(
+                Bundle(
+                    cases=part,
+                    kind=kind,
+                    cores=resources.cores,
+                    memory_mb=memory_mb,
+                    minutes=_job_minutes(len(part), longest, limits, slots, seconds),
+                    slots=slots,
+                )
+            )
+    return bundles
+
+
+def _job_size(
+    cases: int, jobs: int, longest: float, limits: Limits, slots: int | None, seconds: float | None
+) -> int:
+    """How many of so many cases one job takes."""
+    size = min(limits.max_cases, math.ceil(cases / jobs))
+    per_case = seconds / 60 * MARGIN if seconds else longest
+    known_slots = slots or limits.slots
+    if limits.max_minutes and known_slots and per_case:
+        size = min(size, max(1, int(limits.max_minutes / per_case)) * known_slots)
+    return max(1, size)
+
+
+def _job_minutes(
+    cases: int, longest: float, limits: Limits, slots: int | None, seconds: float | None
+) -> float | None:
+    """The wall time to ask for: the expected rounds, and never less than one case's own limit."""
+    if limits.max_minutes is None:
+        return None
+    known_slots = slots or limits.slots or 1
+    per_case = seconds / 60 * MARGIN if seconds else longest
+    rounds = math.ceil(cases / known_slots)
+    return min(limits.max_minutes, max(longest, rounds * per_case)) if per_case else limits.max_minutes

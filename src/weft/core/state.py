@@ -1,0 +1,495 @@
+"""Events to state: the one fold, the table of phases, and the questions about cases and jobs.
+
+Everything that an event may change lives in this file. ``State.apply`` takes one fact at a time, in the order of the
+journal; the same facts always give the same state, whether they are replayed or happening. A fact that cannot follow
+what is known is refused loudly (``IllegalEvent``) and changes nothing, so a wrong plan can never reach the journal.
+
+How a case stands (waiting, active, done, failed) is never stored: ``State.status`` answers it from the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Union
+
+from msgspec import Struct
+
+from weft.core import events as ev
+from weft.core.events import AnyEvent
+from weft.model import Kind, Outcome, Phase, Status
+
+INTERRUPTIONS = 5
+"""Times that the site may interrupt one case before it counts as failed."""
+
+_BACKEND_PHASES = frozenset(Phase) - {Phase.PLANNED, Phase.UPLOADING, Phase.COLLECTING, Phase.ENDED}
+FOLLOWS: dict[Phase, frozenset[Phase]] = {
+    Phase.PLANNED: _BACKEND_PHASES | {Phase.UPLOADING, Phase.COLLECTING, Phase.ENDED},
+    Phase.UPLOADING: _BACKEND_PHASES | {Phase.COLLECTING, Phase.ENDED},
+    # Watching can miss phases, and BLOCKED or PAUSED jobs go back, so a backend's own phases may follow each other.
+    **{phase: _BACKEND_PHASES | {Phase.COLLECTING, Phase.ENDED} for phase in _BACKEND_PHASES},
+    Phase.COLLECTING: frozenset({Phase.ENDED}),
+    Phase.ENDED: frozenset(),
+}
+"""What may follow what."""
+
+STEPS = {Kind.BEFORE: "before", Kind.AFTER: "after"}
+"""The one case of a step's job, by kind; no case of a study can have such an id."""
+
+_FINISHED = Outcome.FINISHED
+_INTERRUPTED = Outcome.INTERRUPTED
+_CANCELLED = Outcome.CANCELLED
+_TIMED_OUT = Outcome.TIMED_OUT
+_OUT_OF_MEMORY = Outcome.OUT_OF_MEMORY
+_NOTHING_OWN = (Outcome.INTERRUPTED, Outcome.CANCELLED)
+
+
+class IllegalEvent(ValueError):
+    """This fact cannot follow what is known; it has changed nothing."""
+
+
+class CaseState(Struct, gc=False):
+    """What is known of one case: counts and last facts, no judgement."""
+
+    runs: int = 0
+    """Failed runs of its own making since the last retry asked for: what counts as attempts."""
+    interruptions: int = 0
+    timeouts: int = 0
+    ooms: int = 0
+    job: str = ""
+    """The live job that has this case, if any."""
+    done: str = ""
+    """The revision of its last success, if any."""
+    last: Outcome | None = None
+    wall: float = 0.0
+    retired: bool = False
+    given_up: bool = False
+    """The user cancelled it."""
+
+
+class JobState(Struct):
+    """What is known of one job."""
+
+    id: str
+    kind: Kind
+    backend: str
+    cases: tuple[str, ...]
+    revision: str
+    planned_at: float
+    cores: int = 1
+    memory_mb: int | None = None
+    minutes: float | None = None
+    slots: int | None = None
+    open: set[str] = set()
+    """Cases without a record yet; emptied when the job ends."""
+    phase: Phase = Phase.PLANNED
+    word: str = ""
+    native: str = ""
+    sent_at: float = 0.0
+    not_found_at: float = 0.0
+    """When the backend last said that it knows no such job, since the last submission left."""
+    orphaned: bool = False
+    """Its runner is dead, but not all that it started."""
+    unseen: int = 0
+    unseen_since: float = 0.0
+    cancel_asked: bool = False
+    cancel_sent_at: float = 0.0
+    gone: Outcome | None = None
+    offset: int = 0
+    outcome: Outcome | None = None
+    why: str = ""
+    ended_at: float = 0.0
+    last_word: Outcome | None = None
+    """The outcome that the runner itself recorded last."""
+    told: set[tuple[str, float]] = set()
+    """Which of the runner's own records are known (``told_key``); emptied when the job ends."""
+
+
+class State:
+    """All that follows from the journal so far."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.key = ""
+        self.revision = ""
+        self.kept: set[str] = set()
+        self.recorded: ev.StudyRecorded | None = None
+        """The study as it stood at the last run."""
+        self.cases: dict[str, CaseState] = {}
+        self.steps = {"before": CaseState(), "after": CaseState()}
+        self.jobs: dict[str, JobState] = {}
+        self.live: dict[str, JobState] = {}
+        self.hold: ev.Held | None = None
+        self.stopping = False
+        self.pilot = 0
+        self.fresh = False
+        """Has a case left a record since the step after was last planned?"""
+        self.any_success = False
+        self.first_failures = 0
+        """Cases that failed on their first try; both start anew with a retry or a new revision."""
+        self.refusals = 0
+        self.refused_at = 0.0
+        self.fruitless = 0
+        """Jobs in a row that ended without a single record of a case."""
+        self._requests: set[str] = set()
+
+    # The fold
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take in one fact; IllegalEvent if it cannot follow what is known, and then nothing has changed."""
+        _HANDLERS[type(event)](self, event)
+
+    def apply_all(self, facts: Iterable[AnyEvent]) -> None:
+        """Take in facts in order."""
+        handlers = _HANDLERS
+        for event in facts:
+            handlers[type(event)](self, event)
+
+    def _opened(self, event: ev.Opened) -> None:
+        _require(not self.key, "a journal is opened once")
+        self.name, self.key = event.name, event.key
+
+    def _study_recorded(self, event: ev.StudyRecorded) -> None:
+        if event.revision != self.revision:
+            self.any_success, self.first_failures = False, 0
+        self.revision = event.revision
+        self.recorded = event
+
+    def _cases_added(self, event: ev.CasesAdded) -> None:
+        cases = self.cases
+        for case_id in event.ids:
+            known = cases.get(case_id)
+            if known is None:
+                cases[case_id] = CaseState()
+            else:
+                known.retired = False
+
+    def _cases_retired(self, event: ev.CasesRetired) -> None:
+        for case_id in event.ids:
+            self.cases[case_id].retired = True
+
+    def _revision_kept(self, event: ev.RevisionKept) -> None:
+        self.kept = set(event.revisions)
+
+    def _run_started(self, event: ev.RunStarted) -> None:
+        self.stopping = False
+        self.pilot = event.pilot
+
+    def _run_stopped(self, event: ev.RunStopped) -> None:
+        self.stopping = False
+
+    def _cancel_asked(self, event: ev.CancelAsked) -> None:
+        if not self._new_request(event.id):
+            return
+        self.stopping = self.stopping or event.everything
+        for job_id in [*self.live] if event.everything else event.jobs:
+            job = self.live.get(job_id)
+            if job is None:
+                continue
+            job.cancel_asked = True
+            if not event.everything:
+                self._give_up(job.open)
+        self._give_up(event.cases)
+
+    def _give_up(self, case_ids: Iterable[str]) -> None:
+        for case_id in case_ids:
+            case = self.cases.get(case_id)
+            if case is not None and not case.done:
+                case.given_up = True
+
+    def _retry_asked(self, event: ev.RetryAsked) -> None:
+        if not self._new_request(event.id):
+            return
+        self.hold = None
+        self.any_success = False
+        self.first_failures = self.refusals = self.fruitless = 0
+        named = [self.cases[case_id] for case_id in event.cases if case_id in self.cases]
+        for case in named or [*self.cases.values(), *self.steps.values()]:
+            if case.job or self.counts(case):
+                continue
+            # What was learnt of its needs (timeouts, ooms) stays: the retry starts with more time or memory.
+            case.runs = case.interruptions = 0
+            case.given_up = False
+
+    def _new_request(self, request_id: str) -> bool:
+        if request_id in self._requests:
+            return False
+        self._requests.add(request_id)
+        return True
+
+    def _held(self, event: ev.Held) -> None:
+        self.hold = event
+        for job in self.live.values():
+            job.cancel_asked = job.cancel_asked or event.cancel
+
+    def _job_planned(self, event: ev.JobPlanned) -> None:
+        _require(event.job not in self.jobs, f"job {event.job} is planned already")
+        pool = self._pool(event.kind)
+        try:
+            members = [pool[case_id] for case_id in event.cases]
+        except KeyError as error:
+            raise IllegalEvent(f"no such case: {error.args[0]}") from None
+        for case in members:
+            if case.job or case.done:
+                self._require_free(event, members)
+                break
+        for case in members:
+            case.job = event.job
+        if event.kind is Kind.AFTER:
+            self.fresh = False
+        if event.kind is Kind.PILOT:
+            self.pilot = 0
+        self.jobs[event.job] = self.live[event.job] = JobState(
+            id=event.job,
+            kind=event.kind,
+            backend=event.backend,
+            cases=tuple(event.cases),
+            open=set(event.cases),
+            revision=event.revision,
+            planned_at=event.at,
+            cores=event.cores,
+            memory_mb=event.memory_mb,
+            minutes=event.minutes,
+            slots=event.slots,
+        )
+
+    def _require_free(self, event: ev.JobPlanned, members: list[CaseState]) -> None:
+        """No case of a new job is in a live one, or has a success that counts."""
+        for case_id, case in zip(event.cases, members, strict=True):
+            _require(not case.job, f"case {case_id} is in job {case.job} already")
+            _require(event.kind is Kind.AFTER or not self.counts(case), f"case {case_id} is done already")
+
+    def _pool(self, kind: Kind) -> dict[str, CaseState]:
+        """Where the cases of a job of this kind are: a step's one pseudo-case is not among the study's."""
+        return self.steps if kind is Kind.BEFORE or kind is Kind.AFTER else self.cases
+
+    def _job(self, job_id: str) -> JobState:
+        job = self.live.get(job_id)
+        if job is None:
+            raise IllegalEvent(f"no live job {job_id}")
+        return job
+
+    def _move(self, job: JobState, phase: Phase) -> None:
+        if phase is not job.phase:
+            _require(phase in FOLLOWS[job.phase], f"job {job.id}: {phase.value} cannot follow {job.phase.value}")
+            job.phase = phase
+
+    def _submit_sent(self, event: ev.JobSubmitSent) -> None:
+        job = self._job(event.job)
+        _require(not job.native, f"job {job.id} is submitted already")
+        self._move(job, Phase.UPLOADING)
+        job.sent_at = event.at
+        job.not_found_at = 0.0
+
+    def _not_found(self, event: ev.JobNotFound) -> None:
+        self._job(event.job).not_found_at = event.at
+
+    def _submitted(self, event: ev.JobSubmitted) -> None:
+        job = self._job(event.job)
+        _require(job.native in ("", event.native), f"job {job.id} has two native ids")
+        if job.phase in (Phase.PLANNED, Phase.UPLOADING):
+            self._move(job, Phase.PENDING)
+        job.native = event.native
+        self.refusals = 0
+
+    def _refused(self, event: ev.JobRefused) -> None:
+        job = self._job(event.job)
+        _require(not job.native, f"job {job.id} was accepted before")
+        self.refusals += 1
+        self.refused_at = event.at
+        self._close(job, Outcome.REFUSED, event.why, event.at)
+
+    def _seen(self, event: ev.JobSeen) -> None:
+        job = self._job(event.job)
+        self._move(job, event.phase)
+        job.word = event.word
+        job.orphaned = event.orphaned
+        job.unseen = 0
+
+    def _unseen(self, event: ev.JobUnseen) -> None:
+        job = self._job(event.job)
+        if not job.unseen:
+            job.unseen_since = event.at
+        job.unseen += 1
+
+    def _gone(self, event: ev.JobGone) -> None:
+        job = self._job(event.job)
+        self._move(job, Phase.COLLECTING)
+        job.gone, job.word, job.why = event.outcome, event.word, event.why
+
+    def _cancel_sent(self, event: ev.CancelSent) -> None:
+        self._job(event.job).cancel_sent_at = event.at
+
+    def _records_read(self, event: ev.RecordsRead) -> None:
+        self._job(event.job).offset = event.offset
+
+    def _job_ended(self, event: ev.JobEnded) -> None:
+        job = self._job(event.job)
+        for case_id in event.in_flight:
+            if case_id in job.open:
+                case = self._pool(job.kind)[case_id]
+                _count_failure(job, case, _INTERRUPTED)
+                case.last = _INTERRUPTED
+        # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job.
+        recorded = len(job.open) < len(job.cases)
+        fruitless = not (recorded or event.in_flight or job.cancel_asked)
+        self.fruitless = self.fruitless + 1 if fruitless else 0
+        self._close(job, event.outcome, event.why, event.at)
+
+    def _close(self, job: JobState, outcome: Outcome, why: str, at: float) -> None:
+        pool = self._pool(job.kind)
+        for case_id in job.open:
+            pool[case_id].job = ""
+        job.open, job.told = set(), set()
+        job.phase, job.outcome, job.ended_at = Phase.ENDED, outcome, at
+        job.why = why or job.why
+        del self.live[job.id]
+
+    def _case_ended(self, event: ev.CaseEnded) -> None:
+        # By far the most frequent fact: replay's cost is this method's.
+        case = self.cases.get(event.case)
+        job = self.jobs.get(event.job)
+        if job is None or case is None:
+            self._step_ended(event)
+            return
+        outcome = event.outcome
+        try:
+            job.open.remove(event.case)
+            case.job = ""
+        except KeyError:
+            if outcome is not _FINISHED or job.outcome is None or self.counts(case):
+                return  # told twice; only a success found late, after its job was closed, is news
+        self.fresh = True
+        case.last = outcome
+        case.wall = event.wall
+        if outcome is _FINISHED:
+            case.done = job.revision
+            self.any_success = True
+        else:
+            self.first_failures += _count_failure(job, case, outcome) and case.runs == 1
+
+    def _step_ended(self, event: ev.CaseEnded) -> None:
+        """The record of a step before or after."""
+        job = self._job(event.job)
+        if event.case not in job.open:
+            return
+        step = self._pool(job.kind)[event.case]
+        job.open.remove(event.case)
+        step.job = ""
+        step.last, step.wall = event.outcome, event.wall
+        if event.outcome is _FINISHED:
+            step.done = job.revision
+        else:
+            _count_failure(job, step, event.outcome)
+
+    def _runner_ended(self, event: ev.RunnerEnded) -> None:
+        job = self._job(event.job)
+        job.last_word = event.outcome
+        job.why = event.why or job.why
+
+    def _runner_started(self, event: ev.RunnerStarted) -> None:
+        self._job(event.job).slots = event.slots
+        self._runner_told(event)
+
+    def _runner_told(self, event: RunnerFact) -> None:
+        """A fact for the profile: the books only note that it is known."""
+        self._job(event.job).told.add(told_key(event))
+
+    # The questions
+
+    def counts(self, case: CaseState) -> bool:
+        """Has the case a success that still counts?"""
+        return bool(case.done) and (case.done == self.revision or case.done in self.kept)
+
+    def status(self, case: CaseState, attempts: int, retried: frozenset[Outcome]) -> Status:
+        """How the case stands, under a rule of so many attempts for these outcomes."""
+        if case.done and (case.done == self.revision or case.done in self.kept):
+            return Status.DONE
+        if case.job:
+            return Status.ACTIVE
+        if case.given_up or case.interruptions >= INTERRUPTIONS:
+            return Status.FAILED
+        if case.runs and case.last is not None and self._spent(case, attempts, retried):
+            return Status.FAILED
+        return Status.WAITING
+
+    def _spent(self, case: CaseState, attempts: int, retried: frozenset[Outcome]) -> bool:
+        if case.last in _NOTHING_OWN:
+            return case.runs >= attempts
+        if case.last is _FINISHED:
+            return False  # a success of a revision that no longer counts
+        return case.runs >= attempts or case.last not in retried
+
+    def present(self) -> Iterator[tuple[str, CaseState]]:
+        """The cases that the study has now, in the order in which it got them."""
+        return ((case_id, case) for case_id, case in self.cases.items() if not case.retired)
+
+    def next_job(self, ahead: int = 0) -> str:
+        """The id of the next job to plan (``ahead`` further ones on)."""
+        return f"{self.name}-{self.key}-{len(self.jobs) + 1 + ahead:04d}"
+
+    def old_revisions(self) -> dict[str, int]:
+        """Revisions whose successes do not count (yet), with how many present cases each has."""
+        found: dict[str, int] = {}
+        for _, case in self.present():
+            if case.done and not self.counts(case):
+                found[case.done] = found.get(case.done, 0) + 1
+        return found
+
+
+def _count_failure(job: JobState, case: CaseState, outcome: Outcome) -> bool:
+    """Put a failed run on the case's account, or on the site's; True if it is the case's own."""
+    if outcome in _NOTHING_OWN:
+        # When the user stopped the job, the site is not to blame.
+        case.interruptions += not job.cancel_asked
+        return False
+    case.runs += 1
+    case.timeouts += outcome is _TIMED_OUT
+    case.ooms += outcome is _OUT_OF_MEMORY
+    return True
+
+
+RunnerFact = Union[ev.RunnerStarted, ev.SetupEnded, ev.SpanEnded, ev.FinishEnded]
+"""What the runner says of itself rather than of a case."""
+
+
+def told_key(event: RunnerFact) -> tuple[str, float]:
+    """What tells one record of a runner from the next."""
+    if isinstance(event, ev.SpanEnded):
+        return event.span, event.start
+    return type(event).__name__, event.at
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise IllegalEvent(otherwise)
+
+
+_HANDLERS: dict[type, Callable[[State, Any], None]] = {
+    ev.Opened: State._opened,
+    ev.StudyRecorded: State._study_recorded,
+    ev.CasesAdded: State._cases_added,
+    ev.CasesRetired: State._cases_retired,
+    ev.RevisionKept: State._revision_kept,
+    ev.RunStarted: State._run_started,
+    ev.RunStopped: State._run_stopped,
+    ev.CancelAsked: State._cancel_asked,
+    ev.RetryAsked: State._retry_asked,
+    ev.Held: State._held,
+    ev.JobPlanned: State._job_planned,
+    ev.JobSubmitSent: State._submit_sent,
+    ev.JobNotFound: State._not_found,
+    ev.JobSubmitted: State._submitted,
+    ev.JobRefused: State._refused,
+    ev.JobSeen: State._seen,
+    ev.JobUnseen: State._unseen,
+    ev.JobGone: State._gone,
+    ev.CancelSent: State._cancel_sent,
+    ev.RecordsRead: State._records_read,
+    ev.JobEnded: State._job_ended,
+    ev.CaseEnded: State._case_ended,
+    ev.RunnerEnded: State._runner_ended,
+    ev.RunnerStarted: State._runner_started,
+    ev.SetupEnded: State._runner_told,
+    ev.SpanEnded: State._runner_told,
+    ev.FinishEnded: State._runner_told,
+}

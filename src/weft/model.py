@@ -1,0 +1,233 @@
+"""The nouns of weft: frozen values without behaviour.
+
+Everything here is made by ``store/studyfile.py`` (from a file) or ``api.py`` (from Python) and read by the rest.
+Times are seconds since the epoch, durations are minutes where a user writes them and seconds elsewhere, memory is
+in bytes unless the name says ``_mb``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Union
+
+from msgspec import Struct
+
+Value = Union[bool, int, float, str, None]
+"""A parameter's value: what TOML, CSV and JSON scalars have in common (a file is its path, as a string)."""
+
+Params = Mapping[str, Value]
+
+
+class Phase(str, Enum):
+    """Where a job is in its life: the Tapis life cycle, framed by weft's own first and last steps."""
+
+    PLANNED = "PLANNED"
+    UPLOADING = "UPLOADING"
+    PENDING = "PENDING"
+    PROCESSING_INPUTS = "PROCESSING_INPUTS"
+    STAGING_INPUTS = "STAGING_INPUTS"
+    STAGING_JOB = "STAGING_JOB"
+    SUBMITTING_JOB = "SUBMITTING_JOB"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    ARCHIVING = "ARCHIVING"
+    BLOCKED = "BLOCKED"
+    PAUSED = "PAUSED"
+    COLLECTING = "COLLECTING"
+    ENDED = "ENDED"
+
+
+class Outcome(str, Enum):
+    """How a job, or one run of a case, ended."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    CANCELLED = "CANCELLED"
+    REFUSED = "REFUSED"
+    INTERRUPTED = "INTERRUPTED"
+    LOST = "LOST"
+
+
+class Kind(str, Enum):
+    """What a job is for: the study's cases, a pilot of a few of them, or a step before or after."""
+
+    CASES = "cases"
+    PILOT = "pilot"
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class Status(str, Enum):
+    """The answer to "how does this case stand?"; asked of the state, never stored."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Resources(Struct, frozen=True, kw_only=True):
+    """What one case may use."""
+
+    cores: int = 1
+    memory_mb: int | None = None
+    """Enforced limit for the process tree of one case, in MB (10^6 bytes); None is no limit."""
+    minutes: float | None = None
+    """Enforced wall time limit of one case; None is no limit."""
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """What runs for each case, and what it needs and leaves."""
+
+    command: str
+    """A /bin/sh line with ``{parameter}`` placeholders."""
+    inputs: tuple[str, ...] = ()
+    """Files (relative to the study's folder; folders and globs are already resolved) in every case's directory."""
+    shared: tuple[str, ...] = ()
+    """Files or folders, large and common, visible in every case's directory; folders end without a slash."""
+    templates: tuple[str, ...] = ()
+    """Jinja2 templates; rendered per case under their own name less a ``.in``, ``.j2``, ``.jinja`` or ``.tmpl`` ending."""
+    setup: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    """Environment of every case; values may hold ``{parameter}`` placeholders."""
+    workdir: str = "node"
+    expect: tuple[str, ...] = ()
+    result: str | None = None
+    finish: str | None = None
+
+
+class Output(Struct, frozen=True, kw_only=True):
+    """What is archived of a case besides its record."""
+
+    keep: tuple[str, ...] = ()
+    chunk_bytes: int = 2_000_000_000
+    log_bytes: int = 2_000_000
+    """stdout and stderr of a case above this size keep their head and tail."""
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """One dimension of the parameter space, with its values spelt out."""
+
+    values: tuple[Value, ...]
+    default: Value = None
+    has_default: bool = False
+    """With a default, cases at the default keep the id that they had before the parameter was added."""
+    is_file: bool = False
+    """The values are paths of input files, relative to the study's folder."""
+
+
+class Space(Struct, frozen=True, kw_only=True):
+    """How the parameters combine into cases."""
+
+    table: tuple[Params, ...] = ()
+    """Rows that are crossed with the parameters; every row has the same keys."""
+    table_name: str = ""
+    zip: tuple[tuple[str, ...], ...] = ()
+    where: str | None = None
+
+
+class Retry(Struct, frozen=True, kw_only=True):
+    """When a case may run again by itself."""
+
+    attempts: int = 2
+    """Runs that a case may spend; interruptions by the site spend none."""
+    on: tuple[Outcome, ...] = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
+    stop_after: int = 20
+    """Hold when this many cases have ended and every one failed; 0 never holds."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """A command that runs once, before the cases or after them."""
+
+    command: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    """Patterns; of a step before: the files that every case then finds in its directory; of one after: what is kept."""
+    resources: Resources = Resources()
+
+
+class Study(Struct, frozen=True, kw_only=True):
+    """A validated study: the user's file with globs, tables and ranges resolved."""
+
+    name: str
+    folder: str
+    """Absolute path of the folder that relative paths start from."""
+    file: str
+    """Path of the study file as the user gave it; empty for a study made in Python."""
+    model: Model
+    parameters: Mapping[str, Parameter] = {}
+    space: Space = Space()
+    output: Output = Output()
+    before: Step | None = None
+    before_studies: tuple[str, ...] = ()
+    """Study files (relative to the folder) that must be complete before this one starts."""
+    after: Step | None = None
+    resources: Resources = Resources()
+    retry: Retry = Retry()
+    backend: str = "local"
+    settings: Mapping[str, Mapping[str, Value]] = {}
+    """The backends' own tables, by name (``[local]`` …)."""
+
+
+class Case(Struct, frozen=True, gc=False):
+    """One point of the parameter space; the id depends on the parameters alone."""
+
+    id: str
+    params: Params
+
+
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one run of a case used, as the node measured it."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    read: int = 0
+    written: int = 0
+    files: int = 0
+
+
+class Bundle(Struct, frozen=True, kw_only=True):
+    """The cases that one job will run, and what the job asks for."""
+
+    cases: tuple[str, ...]
+    kind: Kind = Kind.CASES
+    cores: int = 1
+    memory_mb: int | None = None
+    minutes: float | None = None
+    """Wall time limit of the job; None where the backend has no limit."""
+    slots: int | None = None
+    """Cases at a time; None leaves it to the runner."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What a backend allows and how fast it can be trusted; data that the plan decides by.
+
+    Times are seconds. Figures come from the backend's settings and the site's facts, never from the plan.
+    """
+
+    max_jobs: int = 1
+    """Jobs of this study that may be live at once."""
+    max_cases: int = 10_000
+    """Cases in one job."""
+    max_minutes: float | None = None
+    """Longest wall time of a job; None is no limit."""
+    slots: int | None = None
+    """Cases that one job runs at a time, where that is known before it starts."""
+    memory_mb: int | None = None
+    """Most memory that one case may ask for."""
+    settle: float = 2.0
+    """How long after an unanswered submission the job may still appear."""
+    lost_answers: int = 3
+    """Answers in a row without a job before its absence is believed…"""
+    lost_after: float = 5.0
+    """…and how long these must span."""
+    cancel_again: float = 10.0
+    """How long after an accepted cancel it is sent again, if the job is still there."""
+    backoff: float = 1.0
+    """First pause after a refusal; doubles with each further one."""
+    poll_first: float = 0.02
+    poll_most: float = 0.25

@@ -1,0 +1,1 @@
+"""What users see, made from facts that others derived: text, and how quantities are written."""

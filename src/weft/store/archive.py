@@ -1,0 +1,322 @@
+"""The output ZIPs of a study's jobs, read back as one archive: what a case left, wherever it lies.
+
+A member is called ``<case id>/<path>`` and belongs to the job that ran the case; only the job whose run of the
+case counts is looked at (``core/runs.py``), over all its ZIPs. A ZIP without a table of contents (its runner was
+killed, or is still at work) is walked from entry to entry instead, up to the first that is torn. Every file is
+checked against its CRC as it is read, and appears under its name only when it is whole. What lies in a ZIP is not
+trusted: nothing is ever written outside the folder that was asked for, and no links are made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from weft.core.runs import Run, Runs
+from weft.errors import FolderError, UsageError, WeftError
+from weft.store.folder import StudyFolder, disk_problem
+from weft.store.results import gather
+
+PIECE = 1 << 20
+"""Bytes of a file that are in memory at a time."""
+
+
+class Member(NamedTuple):
+    """One archived file of a case."""
+
+    case: str
+    path: str
+    """Relative to the case's directory."""
+    size: int
+    archive: Path
+    header: int
+    """Offset of its local header in the archive."""
+    packed: int
+    method: int
+    crc: int
+
+
+class Torn(Exception):
+    """This entry of a ZIP is not whole."""
+
+
+# What is there
+
+
+def members(folder: StudyFolder, case_ids: Sequence[str]) -> list[Member]:
+    """Every archived file of these cases, in their order, from the runs that count.
+
+    Raises:
+        NoStudyHere, FolderError: as ``results.gather`` does.
+        FolderError: an output ZIP that should be there is missing, or one cannot be read.
+    """
+    return list(_members(folder, case_ids, gather(folder.journal)))
+
+
+def _members(folder: StudyFolder, case_ids: Sequence[str], runs: Runs) -> Iterator[Member]:
+    deciding = {case_id: runs.deciding(case_id) for case_id in case_ids}
+    wanted: dict[str, set[str]] = {}
+    for case_id, run in deciding.items():
+        if run is not None:
+            wanted.setdefault(run.job, set()).add(case_id)
+    found: dict[str, list[Member]] = {}
+    for job, ids in wanted.items():
+        for path in folder.zips(job):
+            for member in entries(path):
+                if member.case in ids:
+                    found.setdefault(member.case, []).append(member)
+    for case_id, run in deciding.items():
+        if case_id not in found and run is not None and run.kept:
+            raise _lost(folder, case_id, run)
+        yield from sorted(found.get(case_id, ()), key=lambda member: member.path)
+
+
+def _lost(folder: StudyFolder, case_id: str, run: Run) -> FolderError:
+    there = folder.zips(run.job)
+    what = (
+        f"case {case_id} left {run.kept} files, which its job's output ZIPs do not have"
+        if there
+        else f"the output ZIPs of job {run.job} are missing, with the {run.kept} files of case {case_id}"
+    )
+    hint = (
+        f"bring them back to this folder if you moved them; else `weft retry {case_id}` runs the case again"
+    )
+    return FolderError(what, where=str(folder.job(run.job)), hint=hint)
+
+
+def entries(path: Path) -> Iterator[Member]:
+    """The files in one ZIP, in its order; also of one that was never finished. FolderError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    listed = archive.infolist()
+            except (zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, ValueError):
+                yield from _walk(file, path)
+                return
+    except OSError as error:
+        raise disk_problem(error, path) from error
+    for info in listed:
+        if not info.is_dir():
+            yield _member(
+                info.filename,
+                path,
+                header=info.header_offset,
+                sizes=(info.file_size, info.compress_size),
+                method=info.compress_type,
+                crc=info.CRC,
+            )
+
+
+def _member(
+    name: str, archive: Path, *, header: int, sizes: tuple[int, int], method: int, crc: int
+) -> Member:
+    case, _, path = name.partition("/")
+    return Member(case, path, sizes[0], archive, header, sizes[1], method, crc)
+
+
+# APPNOTE 6.3.9, 4.3.7: signature, version, flags, method, time, date, CRC, packed size, size, name and extra length
+_LOCAL = struct.Struct("<4sHHHHHIIIHH")
+_SIGNATURE = b"PK\x03\x04"
+_SIZE_FOLLOWS = 0x08  # flag: the sizes come after the data; our runner never does that
+_UTF8 = 0x800
+_ZIP64 = 0xFFFFFFFF
+
+
+def _walk(file: BinaryIO, path: Path) -> Iterator[Member]:
+    """Salvage: the whole entries at the start of a ZIP, by their local headers."""
+    end = file.seek(0, os.SEEK_END)
+    at = 0
+    while True:
+        with contextlib.suppress(Torn):
+            member, after = _local_entry(file, path, at)
+            if after <= end:
+                yield member
+                at = after
+                continue
+        return
+
+
+def _local_entry(file: BinaryIO, path: Path, at: int) -> tuple[Member, int]:
+    """The entry whose local header is at this offset, and the offset behind its data; Torn if there is none."""
+    _, flags, method, crc, packed, size, name, extra = _local_header(file, at)
+    if flags & _SIZE_FOLLOWS:
+        raise Torn
+    if _ZIP64 in (packed, size):
+        size, packed = _zip64_sizes(extra)
+    text = name.decode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
+    member = _member(text, path, header=at, sizes=(size, packed), method=method, crc=crc)
+    return member, at + _LOCAL.size + len(name) + len(extra) + packed
+
+
+def _local_header(file: BinaryIO, at: int) -> tuple[int, int, int, int, int, int, bytes, bytes]:
+    """The offset of the data, then flags, method, CRC, packed size, size, name and extra field."""
+    file.seek(at)
+    head = file.read(_LOCAL.size)
+    if len(head) < _LOCAL.size or not head.startswith(_SIGNATURE):
+        raise Torn
+    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(head)
+    rest = file.read(name_length + extra_length)
+    if len(rest) < name_length + extra_length:
+        raise Torn
+    data = at + len(head) + len(rest)
+    return data, flags, method, crc, packed, size, rest[:name_length], rest[name_length:]
+
+
+def _zip64_sizes(extra: bytes) -> tuple[int, int]:
+    """Size and packed size from the ZIP64 field (4.5.3), which has both in a local header."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == 1 and length >= 16 and len(extra) >= 20:
+            size, packed = struct.unpack_from("<QQ", extra, 4)
+            return size, packed
+        extra = extra[4 + length :]
+    raise Torn
+
+
+# Getting it out
+
+
+def read(member: Member) -> Iterator[bytes]:
+    """A member's content in pieces; Torn at the end if it is not what was archived, OSError as the disk says."""
+    with member.archive.open("rb") as file:
+        data, *_ = _local_header(file, member.header)
+        file.seek(data)
+        crc = size = 0
+        for piece in _unpacked(file, member):
+            crc, size = zlib.crc32(piece, crc), size + len(piece)
+            if size > member.size:
+                break
+            yield piece
+    if (crc, size) != (member.crc, member.size):
+        raise Torn
+
+
+def _unpacked(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    if member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise Torn
+    inflater = zlib.decompressobj(-15) if member.method else None
+    left = member.packed
+    while left and (piece := file.read(min(left, PIECE))):
+        left -= len(piece)
+        if inflater is None:
+            yield piece
+            continue
+        try:
+            while piece:
+                yield inflater.decompress(piece, PIECE)
+                piece = inflater.unconsumed_tail
+        except zlib.error as error:
+            raise Torn from error
+    if inflater is not None:
+        yield inflater.flush()
+
+
+def fetch(
+    folder: StudyFolder,
+    case_ids: Sequence[str],
+    to: Path,
+    patterns: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write the archived files of these cases to ``to/<case id>/<path>``; return where each is now.
+
+    ``patterns`` (shell-like, of the path in the case's directory or of its last part) choose among them; none
+    means all. Works while jobs run, for the cases that have ended. A file that is there already is left alone,
+    and nothing is written, unless ``overwrite``.
+
+    Raises:
+        UsageError: nothing fits, or files are in the way.
+        FolderError: a ZIP is missing or cannot be read, the disk does not allow it, or files in a ZIP are damaged;
+            the whole ones have been written then.
+    """
+    runs = gather(folder.journal)
+    found = list(_members(folder, case_ids, runs))
+    chosen = [member for member in found if _fits(member.path, patterns)]
+    if not chosen:
+        raise _nothing(case_ids, found, patterns, runs)
+    targets = [(member, to / member.case / member.path) for member in chosen if _is_confined(member)]
+    in_the_way = [target for _, target in targets if os.path.lexists(target)]
+    if in_the_way and not overwrite:
+        hint = "give an empty folder, or --overwrite to replace them"
+        what = f"{len(in_the_way)} of {len(targets)} files are there already, such as {in_the_way[0]}"
+        raise UsageError(what, hint=hint)
+    written = _extract(targets, to)
+    if len(written) < len(chosen):
+        raise _damaged(chosen, {str(path) for path in written}, to)
+    return written
+
+
+def _fits(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return not patterns or any(fnmatchcase(path, each) or fnmatchcase(name, each) for each in patterns)
+
+
+def _is_confined(member: Member) -> bool:
+    """Does its name stay within the folder it is put in?"""
+    parts = [member.case, *member.path.split("/")]
+    return "\0" not in member.path and not any(part in ("", ".", "..") for part in parts)
+
+
+def _extract(targets: Iterable[tuple[Member, Path]], to: Path) -> list[Path]:
+    """Write what is whole, and can be without leaving the folder; return these paths."""
+    written = []
+    for member, target in targets:
+        try:
+            to.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.parent.resolve().is_relative_to(to.resolve()):
+                continue  # a link within the folder leads out of it
+            _write(member, target)
+        except Torn:
+            continue
+        except OSError as error:
+            raise disk_problem(error, error.filename or target) from error
+        written.append(target)
+    return written
+
+
+def _write(member: Member, target: Path) -> None:
+    """The member under its name, all at once; nothing at all if it is torn or cannot be written."""
+    temporary = target.with_name(f".{target.name[:200]}.weft")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    try:
+        with temporary.open("xb") as file:
+            for piece in read(member):
+                file.write(piece)
+        temporary.replace(target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _nothing(
+    case_ids: Sequence[str], found: Sequence[Member], patterns: Sequence[str], runs: Runs
+) -> WeftError:
+    if found:
+        there = ", ".join(sorted({member.path for member in found})[:8])
+        return UsageError(f"no archived file fits {' '.join(patterns)}", hint=f"there are: {there}")
+    which = f"case {case_ids[0]} has" if len(case_ids) == 1 else f"these {len(case_ids)} cases have"
+    if all(runs.last(case_id) is None for case_id in case_ids):
+        return UsageError(f"{which} nothing archived: it has not ended yet", hint="see `weft status`")
+    hint = "only stdout, stderr and what `keep` in [output] names are archived; add to it, then `weft run`"
+    return UsageError(f"{which} nothing archived: the run left nothing of what is kept", hint=hint)
+
+
+def _damaged(chosen: Sequence[Member], written: set[str], to: Path) -> FolderError:
+    bad = [member for member in chosen if str(to / member.case / member.path) not in written]
+    names = ", ".join(f"{member.case}/{member.path}" for member in bad[:5])
+    return FolderError(
+        f"{len(bad)} of {len(chosen)} files are damaged and were left out: {names}",
+        where=str(bad[0].archive),
+        hint=f"the others are in {to}; `weft retry CASE` runs a case again",
+    )

@@ -1,0 +1,206 @@
+"""The bundle of a job as one ZIP: what the runner gets, written beside the journal before the job is submitted.
+
+The format is told in ``node/runner.py``, which reads it. Everything that depends on parameters (commands,
+environment, templates) is rendered here, so that the node needs nothing but a Python.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from weft.core.command import render_command, render_env, render_template
+from weft.core.packing import memory_for, minutes_for
+from weft.core.plan import job_resources
+from weft.core.state import STEPS, JobState, State
+from weft.errors import WeftError
+from weft.model import Case, Kind, Limits, Study
+from weft.node import runner
+from weft.store.folder import StudyFolder, disk_problem
+
+FORMAT = 1
+
+Shared = list[dict[str, Any]]
+
+
+class BundleWriter:
+    """Writes the job folders of one study, remembering what every bundle needs."""
+
+    def __init__(self, study: Study, folder: StudyFolder, cases: Mapping[str, Case], limits: Limits) -> None:
+        self.study = study
+        self.folder = folder
+        self.cases = cases
+        self.limits = limits
+        self._shared: Shared | None = None
+        self._covered = _covered(study)
+
+    def write(self, job: JobState, state: State) -> Path:
+        """Make the job's folder with ``bundle.zip`` and the runner, replacing what a crash left; returns the folder."""
+        where = self.folder.job(job.id)
+        aside = where / ".bundle.zip.part"
+        try:
+            where.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(runner.__file__), where / "runner.py")
+            with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                members = self._members(job)
+                for name, path in members.items():
+                    archive.write(path, f"inputs/{name}")
+                rendered = self._templates(job, archive)
+                content = self._content(job, state, rendered)
+                archive.writestr("bundle.json", msgspec.json.encode(content))
+            os.replace(aside, self.folder.bundle(job.id))
+        except OSError as error:
+            raise disk_problem(error, error.filename or where) from error
+        return where
+
+    def _content(self, job: JobState, state: State, rendered: list[str]) -> dict[str, Any]:
+        study, step = self.study, self._step(job.kind)
+        model = study.model
+        return {
+            "format": FORMAT,
+            "study": study.name,
+            "job": job.id,
+            "revision": job.revision,
+            "setup": model.setup,
+            "env": {} if step is None else _plain_env(model.env),
+            "shared": self.shared(),
+            "workdir": model.workdir,
+            "expect": model.expect if step is None else step.outputs if job.kind is Kind.BEFORE else (),
+            "result": model.result if step is None else None,
+            "keep": study.output.keep if step is None else step.outputs,
+            "chunk_bytes": study.output.chunk_bytes,
+            "log_bytes": study.output.log_bytes,
+            "finish": model.finish if step is None else None,
+            "cores": job.cores,
+            "memory_mb": job.memory_mb,
+            "minutes": job_resources(study, job.kind).minutes,
+            "slots": job.slots,
+            "deadline_s": job.minutes * 60 if job.minutes else None,
+            "grace_s": 5.0,
+            "params_file": step is None and "{params}" in model.command,
+            "cases": [self._step_case(job)] if step is not None else self._case_entries(job, state, rendered),
+        }
+
+    def _step(self, kind: Kind) -> Any:
+        return {Kind.BEFORE: self.study.before, Kind.AFTER: self.study.after}.get(kind)
+
+    def _step_case(self, job: JobState) -> dict[str, Any]:
+        return {"id": STEPS[job.kind], "command": self._step(job.kind).command, "params": {}}
+
+    def _case_entries(self, job: JobState, state: State, rendered: list[str]) -> list[dict[str, Any]]:
+        return [self._case_entry(self.cases[case_id], state, rendered) for case_id in job.cases]
+
+    def _case_entry(self, case: Case, state: State, rendered: list[str]) -> dict[str, Any]:
+        model, needs = self.study.model, self.study.resources
+        entry: dict[str, Any] = {
+            "id": case.id,
+            "command": render_command(model.command, case.params, case.id),
+            "params": case.params,
+        }
+        if model.env:
+            entry["env"] = render_env(model.env, case.params, case.id)
+        if rendered:
+            entry["rendered"] = rendered
+        own = self._own_files(case)
+        if own:
+            entry["files"] = own
+        known = state.cases[case.id]
+        if known.wall:
+            entry["seconds"] = known.wall
+        if known.timeouts:
+            entry["minutes"] = minutes_for(known, needs, self.limits)
+        if known.ooms:
+            entry["memory_mb"] = memory_for(known, needs, self.limits)
+        return entry
+
+    def _own_files(self, case: Case) -> list[str]:
+        """Files that are this case's parameters and that no bundle-wide or shared input brings along."""
+        return [
+            value
+            for name, parameter in self.study.parameters.items()
+            if parameter.is_file
+            and isinstance(value := case.params.get(name), str)
+            and not self._covered(value)
+        ]
+
+    def _members(self, job: JobState) -> dict[str, Path]:
+        """Members of ``inputs/``: name in a case's directory to the file."""
+        base = Path(self.study.folder)
+        step = self._step(job.kind)
+        names: Iterable[str] = self.study.model.inputs if step is None else step.inputs
+        members = {name: base / name for name in names}
+        if step is None:
+            for case_id in job.cases:
+                members.update((name, base / name) for name in self._own_files(self.cases[case_id]))
+        if step is None and self.study.before is not None:
+            members.update(_files_below(self.folder.before))
+        if job.kind is Kind.AFTER:
+            members.update({path.name: path for path in (self.folder.csv, self.folder.parquet)})
+        return members
+
+    def _templates(self, job: JobState, archive: zipfile.ZipFile) -> list[str]:
+        """Render the templates of every case into the archive; returns their names in a case's directory."""
+        if self._step(job.kind) is not None:
+            return []
+        base = Path(self.study.folder)
+        names = []
+        for template in self.study.model.templates:
+            text = (base / template).read_text(encoding="utf-8")
+            name = rendered_name(template)
+            names.append(name)
+            for case_id in job.cases:
+                content = render_template(text, self.cases[case_id].params, case_id, template)
+                archive.writestr(f"cases/{case_id}/{name}", content)
+        return names
+
+    def shared(self) -> Shared:
+        """The shared inputs with every file's size, for the runner to check; listed once."""
+        if self._shared is None:
+            self._shared = [_shared_entry(Path(self.study.folder), name) for name in self.study.model.shared]
+        return self._shared
+
+
+def rendered_name(template: str) -> str:
+    """The name under which a template's rendering stands in a case's directory."""
+    for ending in (".in", ".j2", ".jinja", ".tmpl"):
+        if template.endswith(ending):
+            return template[: -len(ending)]
+    return template
+
+
+def _plain_env(env: Mapping[str, str]) -> dict[str, str]:
+    """Environment that holds no placeholder, for the steps."""
+    return {name: value for name, value in env.items() if "{" not in value}
+
+
+def _covered(study: Study) -> Callable[[str], bool]:
+    whole = frozenset(study.model.inputs) | frozenset(study.model.shared)
+    below = tuple(f"{name.rstrip('/')}/" for name in study.model.shared)
+    return lambda name: name in whole or name.startswith(below)
+
+
+def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path
+
+
+def _shared_entry(base: Path, name: str) -> dict[str, Any]:
+    path = (base / name).resolve()
+    if not path.exists():
+        raise WeftError(
+            f"the shared input {name!r} is not there",
+            where=str(path),
+            hint="put it back, or take it out of model.shared",
+        )
+    if path.is_file():
+        files = [["", path.stat().st_size]]
+    else:
+        files = [[rel, found.stat().st_size] for rel, found in _files_below(path)]
+    return {"name": Path(name).name if Path(name).is_absolute() else name, "path": str(path), "files": files}

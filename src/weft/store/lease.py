@@ -1,0 +1,135 @@
+"""The lease: at most one process writes a study's journal.
+
+A file created exclusively, naming host, process and start time, with its modification time as the heartbeat.
+``flock`` is not used, since it does nothing on some NFS and Lustre mounts. On the same host a holder is dead when its
+process is; on another host, when its heartbeat is older than ``STALE`` by the file server's own clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from weft.errors import StudyLocked
+from weft.schedulers.processes import Process
+from weft.store.folder import disk_problem
+
+STALE = 120.0
+"""Seconds without a heartbeat after which a holder on another host counts as dead."""
+BEAT = 10.0
+"""Seconds between heartbeats."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds the lease."""
+
+    host: str
+    pid: int
+    started: str
+
+
+class Lease:
+    """Held from ``take`` to ``release``; use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        me = Process.of(os.getpid())
+        self._me = Holder(socket.gethostname(), os.getpid(), me.started if me else "")
+        self._beat_at = 0.0
+
+    def __enter__(self) -> Lease:
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def take(self) -> None:
+        """Become the writer; StudyLocked if a live process is."""
+        for _ in range(3):
+            if self._create():
+                self._beat_at = time.monotonic()
+                return
+            holder = held_by(self.path)
+            if holder is not None:
+                raise StudyLocked(
+                    f"the study is being run by process {holder.pid} on {holder.host}",
+                    where=str(self.path.parent),
+                    hint="`weft status` shows how it stands; `weft cancel` stops it",
+                )
+            self._clear_stale()
+        raise StudyLocked("another process took the study up just now", where=str(self.path.parent))
+
+    def _create(self) -> bool:
+        """Create the file whole or not at all: written aside, then linked to its name, which must be free."""
+        aside = self.path.with_name(f"{self.path.name}.{self._me.host}.{self._me.pid}")
+        try:
+            aside.write_bytes(msgspec.json.encode(self._me))
+            try:
+                os.link(aside, self.path)
+            finally:
+                aside.unlink()
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise disk_problem(error, self.path) from error
+        return True
+
+    def _clear_stale(self) -> None:
+        """Move a dead holder's file away; if a live one's was caught by a race, put it back."""
+        aside = self.path.with_name(f"{self.path.name}.stale.{self._me.host}.{self._me.pid}")
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path, aside)
+            if held_by(aside) is not None:
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, self.path)
+            aside.unlink()
+
+    def beat(self) -> None:
+        """Show that we live, every ``BEAT`` seconds; StudyLocked if the lease is ours no longer."""
+        if time.monotonic() - self._beat_at < BEAT:
+            return
+        self._beat_at = time.monotonic()
+        if _read(self.path) != self._me:
+            raise StudyLocked("another process took the study over", where=str(self.path.parent))
+        os.utime(self.path)
+
+    def release(self) -> None:
+        """Let go; harmless when it is not ours."""
+        if _read(self.path) == self._me:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+def held_by(path: Path) -> Holder | None:
+    """The live holder of a lease file, if any."""
+    holder = _read(path)
+    if holder is None:
+        return None
+    if holder.host == socket.gethostname():
+        return holder if Process(holder.pid, holder.started).alive else None
+    return holder if _age(path) < STALE else None
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _age(path: Path) -> float:
+    """Seconds since the heartbeat, both times by the file server's clock."""
+    probe = path.with_name(f"{path.name}.now.{os.getpid()}")
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+        return now - path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,126 @@
+"""Imports run down only: the house's one structural rule, read from the sources themselves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import weft
+
+SOURCE = Path(weft.__file__).parent
+LAYERS = [
+    {"errors"},
+    {"model"},
+    {"core"},
+    {"schedulers"},
+    {"store", "backends", "node"},
+    {"engine", "render"},
+    {"api"},
+    {"cli"},
+    {"__main__"},
+]
+"""From the ground up; what stands in one set may import only what is below, or its own package."""
+ALLOWED_BESIDE = {("backends", "store"), ("store", "node")}
+"""Neighbours that may look at each other: a backend reads where things lie, a bundle ships the runner's file."""
+
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        if "starters" in path.parts:
+            continue
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names below ``weft`` that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name[5:] for alias in node.names if alias.name.startswith("weft."))
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            if node.module == "weft":
+                yield from (alias.name for alias in node.names)
+            elif node.module.startswith("weft."):
+                yield from (f"{node.module[5:]}.{alias.name}" for alias in node.names)
+
+
+def known(name: str, names: set[str]) -> str:
+    """The longest prefix of a dotted name that is a module."""
+    while name and name not in names:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def arrows() -> set[tuple[str, str]]:
+    found = dict(modules())
+    names = set(found) - {""}
+    return {
+        (source, target)
+        for source, path in found.items()
+        for name in imported(path)
+        if (target := known(name, names)) and target != source
+    }
+
+
+def test_every_module_has_a_layer() -> None:
+    tops = {name.split(".")[0] for name, _ in modules() if name}
+    assert tops <= set(LEVEL), f"give these a layer: {tops - set(LEVEL)}"
+
+
+def test_imports_run_down() -> None:
+    upward = []
+    for source, target in arrows():
+        above, below = source.split(".")[0], target.split(".")[0]
+        if not source or above == below or (above, below) in ALLOWED_BESIDE:
+            continue
+        if LEVEL[below] >= LEVEL[above]:
+            upward.append(f"{source} imports {target}")
+    assert upward == []
+
+
+def test_the_runner_imports_nothing_of_ours() -> None:
+    assert [target for source, target in arrows() if source == "node.runner"] == []
+
+
+def test_there_are_no_circles() -> None:
+    targets: dict[str, set[str]] = {}
+    for source, target in arrows():
+        targets.setdefault(source, set()).add(target)
+    finished: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in finished:
+            for target in sorted(targets.get(name, ())):
+                visit(target, (*path, name))
+            finished.add(name)
+
+    for name in sorted(targets):
+        visit(name, ())
+
+
+def test_the_core_is_pure() -> None:
+    """No files, clock, random, network or logging in core/."""
+    banned = {"os", "pathlib", "time", "random", "socket", "subprocess", "logging", "io", "secrets", "shutil"}
+    for name, path in modules():
+        if name.split(".")[0] != "core":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            used = {n.split(".")[0] for n in names} & banned
+            assert not used, f"{name} imports {used}"
+            assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"), name
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    vague = {"utils", "helpers", "common", "manager", "util", "misc"}
+    assert [name for name, _ in modules() if name.split(".")[-1] in vague] == []
