@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ class LocalBackend:
 
     def __init__(self, folder: StudyFolder, settings: Mapping[str, Value]) -> None:
         self._folder = folder
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._exit_codes: dict[str, int] = {}
         memory = settings.get("memory_mb")
         self.limits = Limits(
             max_jobs=1,
@@ -55,23 +54,23 @@ class LocalBackend:
         return {job.job: self._start(job) for job in jobs}
 
     def _start(self, packed: Packed) -> str | Refused:
-        folder = packed.folder
+        folder = str(packed.folder)
+        log = str(self._folder.runner_log(packed.job))
         try:
-            with self._folder.runner_log(packed.job).open("ab") as log:
-                child = subprocess.Popen(
-                    [sys.executable, str(folder / "runner.py"), str(folder)],
-                    cwd=folder,
-                    env=_environment(packed.job),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, f"{folder}/runner.py", folder],
+                _environment(packed.job),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+                setsid=True,
+            )
         except OSError as error:
             return Refused(f"cannot start a process: {error.strerror}")
-        self._children[packed.job] = child
-        started = Process.of(child.pid)
-        return str(started or Process(child.pid, "gone"))
+        return str(Process.of(pid) or Process(pid, "gone"))
 
     def find(self, jobs: Sequence[str]) -> dict[str, str]:
         found = {}
@@ -98,15 +97,21 @@ class LocalBackend:
         return {job: self._stand(job, native) for job, native in natives.items()}
 
     def _stand(self, job: str, native: str) -> Seen:
-        child = self._children.get(job)
-        exit_code = child.poll() if child is not None else None  # reaps it, too
+        self._reap(Process.parse(native).pid, job)
         process = self._recorded(job) or Process.parse(native)
         if process.alive:
             return Seen(phase=Phase.RUNNING, word="running")
-        if members(process.pid, _mark(job)):
+        if _left_behind(process, job):
             return Seen(phase=Phase.RUNNING, word="runner died, its processes live", orphaned=True)
         self._sweep(job)
-        return _ended(exit_code)
+        return _ended(self._exit_codes.get(job))
+
+    def _reap(self, pid: int, job: str) -> None:
+        """Take note of the exit code of a runner that this process started."""
+        with contextlib.suppress(ChildProcessError):
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+            if reaped:
+                self._exit_codes[job] = os.waitstatus_to_exitcode(status)
 
     def _sweep(self, job: str) -> None:
         """Remove the work directory that a killed runner left (one that ended by itself left none)."""
@@ -133,8 +138,15 @@ class LocalBackend:
             if process.alive:
                 send(process.pid, signal.SIGTERM)
                 continue
-            for pid in members(process.pid, _mark(job)):
+            for pid in _left_behind(process, job):
                 send(pid, signal.SIGKILL)
+
+
+def _left_behind(runner: Process, job: str) -> list[int]:
+    """What a dead runner's session still holds, and whatever else carries the job's mark."""
+    # A session's id is not given to a new process while the session has members: if it was, ours is empty.
+    session = runner.pid if Process.of(runner.pid) is None else 0
+    return members(session, _mark(job))
 
 
 def _mark(job: str) -> str:
