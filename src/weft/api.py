@@ -435,4 +435,3 @@ class _Paced:
         told, self._news = self._news, []
         self._watch(summarize(self._spec, state, self._limits), told)
         self._next = time.monotonic() + max(0.2, 20 * (time.monotonic() - began))
-

@@ -118,7 +118,8 @@ class BackendContract:
         natives = place.start("j1", "true", f"touch '{tmp_path}/up'; sleep 60", slots=1)
         started(tmp_path / "up")
         seen = place.until(natives, lambda seen: seen.phase is Phase.RUNNING)
-        assert seen.outcome is None and not seen.orphaned
+        assert seen.outcome is None
+        assert not seen.orphaned
         assert [r.case for r in place.records(natives) if r.t == "case"] == ["c0"]
         place.backend.cancel(natives)
         place.over(natives)
@@ -128,7 +129,8 @@ class BackendContract:
         place.over(natives)
         whole = place.backend.collect("j1", natives["j1"], 0)
         rest = place.backend.collect("j1", natives["j1"], whole.offset)
-        assert rest.records == [] and rest.offset == whole.offset
+        assert rest.records == []
+        assert rest.offset == whole.offset
 
     def test_find_knows_our_ids_while_they_run_and_after(self, place: Place, tmp_path: Path) -> None:
         natives = place.start("j1", f"touch '{tmp_path}/up'; sleep 60")

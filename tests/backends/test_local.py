@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-
 from tests.backends.contract import BackendContract, Place, started
+
 from weft.backends.local import LocalBackend
 from weft.model import Outcome
 from weft.store.folder import StudyFolder

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -169,11 +168,9 @@ def pythons() -> list[str]:
         name = f"python3.{minor}"
         places = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}"))
         candidate = str(places[0]) if places else shutil.which(name)
-        if candidate and subprocess.run([candidate, "-c", "import zlib"], capture_output=True).returncode == 0:
+        if (
+            candidate
+            and subprocess.run([candidate, "-c", "import zlib"], capture_output=True).returncode == 0
+        ):
             found[minor] = candidate
     return [found[minor] for minor in sorted(found)]
-
-
-def kill_group(process: subprocess.Popen[str]) -> None:
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()

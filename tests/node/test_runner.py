@@ -3,14 +3,12 @@
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.node.bundles import Job, pythons
 
 
@@ -40,11 +38,13 @@ def test_the_records_tell_the_story_of_the_job(tmp_path: Path) -> None:
     assert end["busy"] == pytest.approx(sum(record["wall"] for record in job.of("case")))
 
 
-@pytest.mark.parametrize("python", pythons()[:1] + [sys.executable], ids=["oldest", "own"])
-def test_it_runs_under_the_oldest_python(tmp_path: Path, python: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("python", [*pythons()[:1], sys.executable], ids=["oldest", "own"])
+def test_it_runs_under_the_oldest_python(
+    tmp_path: Path, python: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with capsys.disabled():
         print(f"\nnode runner under {python}")
-    many = [f"cat in.txt t.txt > o.out; echo '{{\"n\": {n}}}' > r.json" for n in range(40)]
+    many = [f"echo {n}; cat in.txt t.txt > o.out; echo '{{\"n\": {n}}}' > r.json" for n in range(40)]
     cases: list[Any] = [{"command": c, "rendered": ["t.txt"]} for c in many] + [
         {"command": "sleep 60", "minutes": 0.005},
         {"command": "setsid sleep 60 & sleep 60 & kill -9 $$"},
@@ -61,6 +61,7 @@ def test_it_runs_under_the_oldest_python(tmp_path: Path, python: str, capsys: py
     assert job.case("c41")["signal"] == 9
     assert job.case("c17")["result"] == {"n": 17}
     assert job.outputs()["c17/o.out"] == b"int17"
+    assert job.outputs()["c17/stdout.txt"] == b"17\n"
     assert job.outputs()["finish/f.out"] == b"1\n"
     assert len(job.end()["zips"]) > 1
 
@@ -68,8 +69,13 @@ def test_it_runs_under_the_oldest_python(tmp_path: Path, python: str, capsys: py
 def test_bad_results_and_missing_outputs_fail_that_case_alone(tmp_path: Path) -> None:
     broken = ["{", "[1]", '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": {"b": 1}}', "\udc80"]
     commands = [f"printf '%s' '{text}' > r.json; echo x > d.out" for text in broken[:-1]]
-    commands += ["echo x > d.out", "echo '{}' > r.json", ": > d.out; echo '{}' > r.json", "mkfifo r.json; echo x > d.out"]
-    commands += ["echo '{\"a\": 1.5, \"b\": null}' > r.json; echo x > d.out"]
+    commands += [
+        "echo x > d.out",
+        "echo '{}' > r.json",
+        ": > d.out; echo '{}' > r.json",
+        "mkfifo r.json; echo x > d.out",
+    ]
+    commands += ['echo \'{"a": 1.5, "b": null}\' > r.json; echo x > d.out']
     commands += ["echo '{\"a\": 2}' > r.json; exit 1"]
     job = Job(tmp_path, *commands, expect=["d.out"], result="r.json")
     assert job.run() == 0
@@ -88,7 +94,14 @@ def test_bad_results_and_missing_outputs_fail_that_case_alone(tmp_path: Path) ->
 
 
 def test_commands_that_cannot_run(tmp_path: Path) -> None:
-    job = Job(tmp_path, "no-such-command-here", "echo >f; ./f", "kill -SEGV $$", "x='" + "x" * 3_000_000 + "'", "true")
+    job = Job(
+        tmp_path,
+        "no-such-command-here",
+        "echo >f; ./f",
+        "kill -SEGV $$",
+        "x='" + "x" * 3_000_000 + "'",
+        "true",
+    )
     assert job.run() == 0
     assert (job.case("c0")["exit"], job.case("c0")["why"]) == (127, "exit 127: a command was not found")
     assert "no-such-command-here" in job.case("c0")["tail"]
@@ -97,6 +110,31 @@ def test_commands_that_cannot_run(tmp_path: Path) -> None:
     assert "SIGSEGV" in job.case("c2")["why"]
     assert "could not be started" in job.case("c3")["why"]
     assert job.case("c4")["outcome"] == "FINISHED"
+
+
+def test_a_case_whose_directory_cannot_be_made_fails_alone(tmp_path: Path) -> None:
+    impossible = {"command": "true", "rendered": ["in.txt/x"]}  # a file below a file
+    job = Job(
+        tmp_path,
+        impossible,
+        "echo 1",
+        "echo 2",
+        inputs={"in.txt": b""},
+        rendered={"c0/in.txt/x": b""},
+        slots=1,
+    )
+    assert job.run() == 0
+    assert job.outcomes() == {"c0": "FAILED", "c1": "FINISHED", "c2": "FINISHED"}
+    assert "could not be started" in job.case("c0")["why"]
+    assert job.outputs() == {"c1/stdout.txt": b"1\n", "c2/stdout.txt": b"2\n"}
+
+
+def test_a_damaged_bundle_is_refused(tmp_path: Path) -> None:
+    job = Job(tmp_path, "true", inputs={"in.txt": b"content"})
+    path = job.folder / "bundle.zip"
+    path.write_bytes(path.read_bytes().replace(b"content", b"c0ntent"))
+    assert job.run() == 64
+    assert "damaged" in job.end()["why"]
 
 
 def test_the_environment_of_a_case(tmp_path: Path) -> None:
@@ -116,7 +154,11 @@ def test_inputs_shared_files_and_rendered_files_are_seen_and_not_archived(tmp_pa
     (tmp_path / "one").write_text("single")
     job = Job(
         tmp_path,
-        {"command": "cat sub/in.txt rec/a.AT2 one t.tcl own.txt params.json; ls", "files": ["own.txt"], "rendered": ["t.tcl"]},
+        {
+            "command": "cat sub/in.txt rec/a.AT2 one t.tcl own.txt params.json; ls",
+            "files": ["own.txt"],
+            "rendered": ["t.tcl"],
+        },
         "cat t.tcl 2>/dev/null; ls; echo new > sub/new; rm sub/in.txt; echo mine > sub/in.txt",
         "cat sub/in.txt; echo changed > t.tcl",
         inputs={"sub/in.txt": b"input ", "own.txt": b" own "},
@@ -142,7 +184,9 @@ def test_inputs_shared_files_and_rendered_files_are_seen_and_not_archived(tmp_pa
 
 
 @pytest.mark.parametrize("files", [[["a", 1]], [["gone", 1]]])
-def test_a_missing_or_wrong_shared_input_ends_the_job_before_the_setup(tmp_path: Path, files: list[Any]) -> None:
+def test_a_missing_or_wrong_shared_input_ends_the_job_before_the_setup(
+    tmp_path: Path, files: list[Any]
+) -> None:
     (tmp_path / "a").write_text("22")
     entry = {"name": "rec", "path": str(tmp_path), "files": files}
     job = Job(tmp_path, "true", shared=[entry], setup=["touch $WEFT_NODE_DIR/../setup-ran"])
@@ -153,7 +197,11 @@ def test_a_missing_or_wrong_shared_input_ends_the_job_before_the_setup(tmp_path:
 
 
 def test_setup_is_recorded_and_inherited(tmp_path: Path) -> None:
-    lines = ["export LOADED=yes API_TOKEN=secret LONG=$(printf %03000d 1)", "echo loaded something", "module() { :; }"]
+    lines = [
+        "export LOADED=yes API_TOKEN=secret LONG=$(printf %03000d 1)",
+        "echo loaded something",
+        "module() { :; }",
+    ]
     job = Job(tmp_path, 'test "$LOADED" = yes', setup=lines)
     assert job.run() == 0
     [setup] = job.of("setup")
@@ -167,8 +215,14 @@ def test_setup_is_recorded_and_inherited(tmp_path: Path) -> None:
 def test_a_failed_setup_line_ends_the_job(tmp_path: Path) -> None:
     job = Job(tmp_path, "true", setup=["echo one", "ls /no-such-module", "echo not reached"])
     assert job.run() == 67
-    assert "/no-such-module" in job.end()["why"]
+    assert "`ls /no-such-module`" in job.end()["why"]
     assert "not reached" not in job.end()["why"]
+    assert job.of("start") == []
+
+
+def test_a_setup_that_leaves_early_is_a_failure_too(tmp_path: Path) -> None:
+    job = Job(tmp_path, "true", setup=["exit 0", "export A=1"])
+    assert job.run() == 67
     assert job.of("start") == []
 
 
@@ -200,7 +254,9 @@ def test_a_bad_bundle_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "bundle.zip" in job.end()["why"]
 
 
-@pytest.mark.parametrize("case", [{"id": "../x"}, {"files": ["gone"]}, {"rendered": ["../../x"]}, {"rendered": ["gone"]}])
+@pytest.mark.parametrize(
+    "case", [{"id": "../x"}, {"files": ["gone"]}, {"rendered": ["../../x"]}, {"rendered": ["gone"]}]
+)
 def test_a_case_that_leaves_its_place_is_refused(tmp_path: Path, case: dict[str, Any]) -> None:
     job = Job(tmp_path, {"command": "true", **case})
     assert job.run() == 64
@@ -229,19 +285,24 @@ def test_the_longest_cases_come_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workdir", ["node", "scratch", "job"])
 def test_the_work_directory_is_where_it_was_asked_for(tmp_path: Path, workdir: str) -> None:
-    scratch = tmp_path / "it's \"scratch\" é"
+    scratch = tmp_path / 'it\'s "scratch" é'
     scratch.mkdir()
     job = Job(tmp_path / "a folder 'q' \"d\"", "pwd", workdir=workdir, setup=["true"])
     assert job.run(SCRATCH=str(scratch)) == 0
     parent = {"node": job.node, "scratch": scratch, "job": job.folder}[workdir]
     assert Path(job.outputs()["c0/stdout.txt"].decode().strip()).is_relative_to(parent)
     assert list(scratch.iterdir()) == []
-    assert sorted(p.name for p in job.folder.iterdir()) == ["bundle.zip", "out-000.zip", "results.jsonl", "runner.pid"]
+    assert sorted(p.name for p in job.folder.iterdir()) == [
+        "bundle.zip",
+        "out-000.zip",
+        "results.jsonl",
+        "runner.pid",
+    ]
 
 
 def test_usage_is_measured(tmp_path: Path) -> None:
-    use = f"{sys.executable} -c \"b = b'x' * 80_000_000; open('f', 'wb').write(b[:3_000_000]); open('f').read()\""
-    job = Job(tmp_path, f"({use})")
+    use = "b = b'x' * 80_000_000; open('f', 'wb').write(b[:3_000_000]); open('f').read()"
+    job = Job(tmp_path, f'({sys.executable} -W ignore -c "{use}")')
     assert job.run() == 0
     record = job.case()
     assert 80_000_000 < record["memory"] < 300_000_000
@@ -262,11 +323,12 @@ def test_thousands_of_cases_leave_one_zip_and_one_record_each(tmp_path: Path) ->
 
 
 def test_the_pid_file_names_the_runner(tmp_path: Path) -> None:
-    job = Job(tmp_path, "cat $WEFT_RESULTS/../runner.pid 2>/dev/null || cat $(dirname $WEFT_RESULTS)/runner.pid")
+    job = Job(
+        tmp_path, "cat $WEFT_RESULTS/../runner.pid 2>/dev/null || cat $(dirname $WEFT_RESULTS)/runner.pid"
+    )
     with job.start() as process:
         process.communicate(timeout=60)
     about = json.loads((job.folder / "runner.pid").read_text())
     assert set(about) == {"pid", "start_ticks", "boot_id", "host"}
     assert (about["pid"], about["host"]) == (process.pid, os.uname().nodename)
     assert json.loads(job.outputs()["c0/stdout.txt"]) == about
-    assert signal.SIGTERM  # the signal's own tests are in test_stops.py

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.node.bundles import Job, is_alive, salvage, wait_until
 
 
@@ -33,7 +32,14 @@ def test_sigkill_loses_no_record_and_no_output(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_sigterm_stops_records_and_packs(tmp_path: Path, number: int) -> None:
-    job = Job(tmp_path, "echo a > a.out", "echo b > b.out; sleep 60", *["sleep 60"] * 3, keep=["*.out"], finish="true")
+    job = Job(
+        tmp_path,
+        "echo a > a.out",
+        "echo b > b.out; sleep 60",
+        *["sleep 60"] * 3,
+        keep=["*.out"],
+        finish="true",
+    )
     with job.start() as process:
         job.wait_for("start", 3)
         wait_until(lambda: job.outcomes() == {"c0": "FINISHED"})
@@ -61,7 +67,9 @@ def test_a_case_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -
 
 
 def test_a_case_may_clean_up_when_its_time_is_over(tmp_path: Path) -> None:
-    job = Job(tmp_path, "trap 'echo saved > s.out; exit 0' TERM; sleep 60 & wait", minutes=0.005, keep=["*.out"])
+    job = Job(
+        tmp_path, "trap 'echo saved > s.out; exit 0' TERM; sleep 60 & wait", minutes=0.005, keep=["*.out"]
+    )
     assert job.run() == 0
     assert (job.outcomes(), job.case()["exit"]) == ({"c0": "TIMED_OUT"}, 0)
     assert job.outputs() == {"c0/s.out": b"saved\n"}
@@ -70,7 +78,9 @@ def test_a_case_may_clean_up_when_its_time_is_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("when", ["setup", "finish"])
 def test_sigterm_during_setup_or_finish(tmp_path: Path, when: str) -> None:
     slow = f"touch {tmp_path}/here; sleep 60"
-    job = Job(tmp_path, "true", setup=[slow] if when == "setup" else [], finish=slow if when == "finish" else None)
+    job = Job(
+        tmp_path, "true", setup=[slow] if when == "setup" else [], finish=slow if when == "finish" else None
+    )
     with job.start() as process:
         wait_until((tmp_path / "here").exists)
         process.terminate()
@@ -81,28 +91,31 @@ def test_sigterm_during_setup_or_finish(tmp_path: Path, when: str) -> None:
     assert job.processes() == []
 
 
-def test_nothing_of_a_case_outlives_it(tmp_path: Path) -> None:
-    leave = [
-        "sleep 300 & echo $! > pid.out",
-        "setsid sleep 300 & echo $! > pid.out",
-        "setsid sh -c 'echo $$ > pid.out; sleep 300' & while ! test -s pid.out; do sleep 0.01; done",
-        "setsid env -i sleep 300 & sleep 0.2; pgrep -nf 'sleep 30[0]' > pid.out || echo 0 > pid.out",
-    ]
-    for number, command in enumerate(leave):
-        # The second case looks, after the first has been recorded, whether anything is left; then others may run.
-        job = Job(tmp_path / str(number), command, keep=["*.out"], slots=1)
-        assert job.run() == 0
-        assert job.outcomes() == {"c0": "FINISHED"}
-        pid = int(job.outputs()["c0/pid.out"])
-        assert pid == 0 or not is_alive(pid)
+LEAVES_BEHIND = {
+    "a child": "sleep 300 & echo $! > $P",
+    "a session": "setsid sleep 300 & echo $! > $P",
+    "a daemon": "(setsid sh -c 'echo $$ > $P; sleep 300' &) ; until test -s $P; do sleep 0.01; done",
+    "a nameless daemon": "(P=$P setsid env -i P=$P sh -c 'echo $$ > $P; sleep 300' &); until test -s $P; do sleep 0.01; done",
+    "a tree": "(setsid sh -c 'sh -c \"sleep 300 & wait\" & echo $! > $P; wait' &) ; until test -s $P; do sleep 0.01; done",
+}
+
+
+@pytest.mark.parametrize("leave", LEAVES_BEHIND)
+def test_nothing_of_a_case_outlives_it(tmp_path: Path, leave: str) -> None:
+    # The next case in the only slot looks whether the process is still there.
+    look = "! kill -0 $(cat $P)"
+    job = Job(tmp_path, LEAVES_BEHIND[leave], look, env={"P": str(tmp_path / "pid")}, slots=1)
+    assert job.run() == 0
+    assert job.outcomes() == {"c0": "FINISHED", "c1": "FINISHED"}
+    assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
 def test_leftovers_die_with_their_case_and_not_with_another(tmp_path: Path) -> None:
-    # c0 leaves a daemon and ends; c1 puts one into the background, waits until c0 has been recorded, and needs its own.
-    seen = "grep -q '\"t\": \"case\", \"case\": \"c0\"' $WEFT_RESULTS"
+    # c0 leaves a daemon and ends; c1 starts one, waits until c0 has been recorded, and still needs its own.
+    seen = 'grep -q \'"t": "case", "case": "c0"\' $WEFT_RESULTS'
     job = Job(
         tmp_path,
-        f"(setsid sleep 300 & echo $! > {tmp_path}/pid0); while ! test -s {tmp_path}/pid1; do sleep 0.01; done",
+        f"(setsid sleep 300 & echo $! > {tmp_path}/pid0); until test -s {tmp_path}/pid1; do sleep 0.01; done",
         f"(setsid sleep 300 & echo $! > {tmp_path}/pid1); until {seen}; do sleep 0.01; done; "
         f"kill -0 $(cat {tmp_path}/pid1) && ! kill -0 $(cat {tmp_path}/pid0)",
     )
@@ -111,9 +124,8 @@ def test_leftovers_die_with_their_case_and_not_with_another(tmp_path: Path) -> N
 
 
 def test_memory_beyond_the_limit_is_out_of_memory(tmp_path: Path) -> None:
-    # Half of it in a child that has left the case's group.
-    hog = f"exec {sys.executable} -c \"b = b'x' * 70_000_000; import time; time.sleep(60)\""
-    job = Job(tmp_path, f"setsid sh -c '{hog.replace(chr(39), chr(39) * 1)}' & {hog}" if False else f"{hog}", memory_mb=50)
+    hog = f"{sys.executable} -c \"b = b'x' * 70_000_000; import time; time.sleep(60)\""
+    job = Job(tmp_path, hog, memory_mb=50)
     assert job.run() == 0
     record = job.case()
     assert (record["outcome"], record["signal"]) == ("OUT_OF_MEMORY", 9)
@@ -143,13 +155,16 @@ def test_a_case_that_writes_without_end_is_stopped(tmp_path: Path) -> None:
     job = Job(tmp_path, "yes abcdefghijklmnopqrstuvwxyz", "true", log_bytes=1000)
     assert job.run() == 0
     assert job.outcomes() == {"c0": "FAILED", "c1": "FINISHED"}
-    assert "268 MB" in job.case()["why"] or "256 MB" in job.case()["why"]
+    assert "more than 256 MB" in job.case()["why"]
     assert len(job.outputs()["c0/stdout.txt"]) < 1100
 
 
 def test_no_case_starts_that_would_not_end_before_the_deadline(tmp_path: Path) -> None:
     job = Job(
-        tmp_path, {"command": "true", "seconds": 1000}, {"command": "true", "minutes": 60}, {"command": "true", "seconds": 1},
+        tmp_path,
+        {"command": "true", "seconds": 1000},
+        {"command": "true", "minutes": 60},
+        {"command": "true", "seconds": 1},
         deadline_s=30,
     )  # fmt: skip
     assert job.run() == 143
@@ -159,7 +174,9 @@ def test_no_case_starts_that_would_not_end_before_the_deadline(tmp_path: Path) -
 
 
 def test_what_runs_at_the_deadline_is_stopped_and_packed(tmp_path: Path) -> None:
-    job = Job(tmp_path, "echo x > a.out; trap '' TERM; sleep 60; sleep 60", keep=["*.out"], deadline_s=3, grace_s=60)
+    job = Job(
+        tmp_path, "echo x > a.out; trap '' TERM; sleep 60; sleep 60", keep=["*.out"], deadline_s=3, grace_s=60
+    )
     assert job.run() == 143
     assert job.outcomes() == {"c0": "INTERRUPTED"}
     assert job.outputs() == {"c0/a.out": b"x\n"}
@@ -191,7 +208,11 @@ def test_a_second_runner_is_refused_while_the_first_lives_and_after(tmp_path: Pa
 
 def test_a_dead_pid_file_without_records_does_not_block(tmp_path: Path) -> None:
     job = Job(tmp_path, "true")
-    mine = {"pid": os.getpid(), "start_ticks": 1, "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
+    mine = {
+        "pid": os.getpid(),
+        "start_ticks": 1,
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+    }
     (job.folder / "runner.pid").write_text(json.dumps({**mine, "host": os.uname().nodename}))
     assert job.run() == 0
 
@@ -210,7 +231,9 @@ def test_a_job_directory_without_permission(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         setpriv = shutil.which("setpriv")
         if not setpriv:
-            pytest.skip("running as root, and there is no setpriv to give up root's right to write everywhere")
+            pytest.skip(
+                "running as root, and there is no setpriv to give up root's right to write everywhere"
+            )
         before = [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
     code, said = job.run_and_hear(before=before)
     job.folder.chmod(0o755)

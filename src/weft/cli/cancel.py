@@ -13,8 +13,9 @@ from weft.errors import Exit
 def command(words: tuple[str, ...]) -> int:
     """Stop the jobs named and give up the cases named.
 
-    With none named, stop everything; the cases that are not done then wait for the next `weft run`. If nobody else
-    runs the study, this waits until the jobs have stopped; else the process that runs it is asked.
+    With none named, stop everything; the cases that are not done then wait for the next `weft run`.
+    If nobody else runs the study, this waits until the jobs have stopped; else the process that
+    runs it is asked.
     """
     from weft.api import Study
     from weft.cli import report
@@ -40,7 +41,7 @@ def command(words: tuple[str, ...]) -> int:
 
 
 def _what(jobs: list[str], cases: list[str]) -> str:
-    from weft.cli.report import plural
+    from weft.render.quantities import count
 
-    parts = [plural(len(words), word) for words, word in ((jobs, "job"), (cases, "case")) if words]
+    parts = [count(len(words), word) for words, word in ((jobs, "job"), (cases, "case")) if words]
     return " and ".join(parts) or "everything"

@@ -1,4 +1,4 @@
-"""``weft doctor``: what is here, what is missing, what each missing thing is for, and the line that installs it."""
+"""``weft doctor``: what is here, what is missing, what it is for, and the line that installs it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,22 +68,27 @@ def command(study: str) -> int:
 
 
 def _findings(study: Path) -> Iterator[Finding]:
-    yield _python()
-    for name, purpose in CORE.items():
-        yield _package(name, purpose, "weft", "PROBLEM")
-    yield _shell()
-    yield from _machine()
-    yield from _folder(study if study.is_dir() else study.parent)
-    for name, (purpose, install) in EXTRAS.items():
-        yield _package(name, purpose, install, "missing")
-    yield _openseespy()
-    yield _slurm()
+    with ThreadPoolExecutor(
+        4
+    ) as pool:  # each package is tried in an interpreter of its own, which takes a while
+        core = [pool.submit(_package, name, purpose, "weft", "PROBLEM") for name, purpose in CORE.items()]
+        extras = [pool.submit(_package, name, *rest, "missing") for name, rest in EXTRAS.items()]
+        openseespy = pool.submit(_openseespy)
+        yield _python()
+        yield from (found.result() for found in core)
+        yield _shell()
+        yield from _machine()
+        yield from _folder(study.parent if study.suffix == ".toml" else study)
+        yield from (found.result() for found in extras)
+        yield openseespy.result()
+        yield _slurm()
 
 
 def _python() -> Finding:
     version = sys.version.split()[0]
     if sys.version_info < OLDEST_PYTHON:
-        return Finding("PROBLEM", "Python", f"{version}; weft needs {'.'.join(map(str, OLDEST_PYTHON))} or newer")
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        return Finding("PROBLEM", "Python", f"{version}; weft needs {oldest} or newer")
     return Finding("ok", "Python", f"{version} ({sys.executable})")
 
 
@@ -90,14 +96,14 @@ def _package(name: str, purpose: str, install: str, otherwise: str) -> Finding:
     """Is a package there, and does it load (a wheel for another processor does not)?"""
     from importlib.metadata import PackageNotFoundError, version
 
-    remedy = f"install it: {sys.executable} -m pip install '{install}'"
+    line = f"{sys.executable} -m pip install '{install}'"
     try:
         found = version(name)
     except PackageNotFoundError:
-        return Finding(otherwise, name, f"not installed; for {purpose}", remedy)
+        return Finding(otherwise, name, f"not installed; for {purpose}", f"install it: {line}")
     problem = _import_problem(sys.executable, name)
     if problem:
-        return Finding(otherwise, name, f"{found} does not load: {problem}", remedy.replace("it:", "it again:"))
+        return Finding(otherwise, name, f"{found} does not load: {problem}", f"install it again: {line}")
     return Finding("ok", name, found)
 
 
@@ -154,15 +160,16 @@ def _disk(name: str, folder: Path, remedy: str) -> Finding:
 
 
 def _openseespy() -> Finding:
-    """Judged by the ``python3`` that a study's command would find, since that is what imports it."""
-    python = shutil.which("python3") or sys.executable
+    """Judged by the ``python3`` that a case's command would find (the local backend puts ours first)."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    python = shutil.which("python3", path=path) or sys.executable
     problem = _import_problem(python, "openseespy.opensees")
     if not problem:
         return Finding("ok", "openseespy", f"loads in {python}")
     if "No module named 'openseespy'" in problem:
         remedy = f"install it: {python} -m pip install 'weft[examples]'"
         return Finding("missing", "openseespy", f"not in {python}; for OpenSees models in Python", remedy)
-    remedy = "see what it lacks: often BLAS; on Debian: apt install libblas3 liblapack3" if "lib" in problem else ""
+    remedy = "it needs BLAS; on Debian: apt install libblas3" if "libblas" in problem else ""
     return Finding("missing", "openseespy", f"does not load in {python}: {problem}", remedy)
 
 

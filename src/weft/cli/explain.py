@@ -1,11 +1,13 @@
-"""``weft explain``: the whole story of one case, job or step."""
+"""``weft explain``: the whole story of one case, job or step, or why the study stands as it does."""
 
 from __future__ import annotations
 
 import click
 
-from weft.cli.options import json_option, split_study, words_argument
+from weft.cli.options import HERE, json_option, split_study, words_argument
 from weft.errors import Exit, UsageError
+
+STEPS = ("before", "after")
 
 
 @click.command("explain", short_help="Tell the story of a case, a job or a step.")
@@ -16,15 +18,15 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
 
     The first letters of an id will do.
     """
-    from weft.api import Study
-
-    # A folder may be called as a step is: a single word is what to explain, never the study.
-    study, asked = split_study(words) if len(words) > 1 else (".", words)
+    # A folder may be called as a step is: that word alone means the step.
+    study, asked = (HERE, words) if words in [(step,) for step in STEPS] else split_study(words)
     if len(asked) != 1:
         raise UsageError(
             "say what to explain: one case, one job, `before` or `after`",
             hint="`weft results` lists the cases, `weft status` the jobs that run",
         )
+    from weft.api import Study
+
     story = Study.load(study).explain(asked[0])
     if as_json:
         from weft.cli.progress import print_json

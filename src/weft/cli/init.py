@@ -42,14 +42,14 @@ def command(folder: str, template: str) -> int:
 
 
 def copy_starter(template: str, target: Path) -> list[Path]:
-    """Copy a starter's files and return their paths within ``target``; nothing is copied if one is there already."""
+    """Copy a starter's files, or none of them if one is there already; returns their paths in ``target``."""
     from weft.store.folder import disk_problem
     from weft.store.studyfile import starter_folder
 
     source = starter_folder(template)
     files = [path.relative_to(source) for path in _files(source)]
     if target.exists() and not target.is_dir():
-        raise UsageError("this is a file, not a folder", where=str(target), hint="name a folder: `weft init NAME`")
+        raise UsageError("a file, not a folder", where=str(target), hint="name a folder: `weft init NAME`")
     there = [path for path in files if (target / path).exists()]
     if there:
         raise WeftError(

@@ -1,7 +1,8 @@
-"""The front door of the command line: finds the command, prints every error, and alone decides the exit status.
+"""The front door of the command line: finds the command, prints every error, alone decides the exit status.
 
-Commands live in one file each, named as the command, and are imported only when they are asked for, since a command
-line that takes half a second to say its version is a nuisance. They return an exit code and raise everything else.
+Commands live in one file each, named as the command, and are imported only when they are asked for, since a
+command line that takes half a second to say its version is a nuisance. They return an exit code and raise
+everything else.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ BROKEN_PIPE = 141
 """What a shell sees of a program that wrote to a closed pipe (128 + SIGPIPE)."""
 
 _DISK_PROBLEMS = frozenset({1, 5, 13, 24, 27, 28, 30, 122})
-"""errno of what the machine, not weft, is to blame for: permission, I/O, open files, size, space, read-only, quota."""
+"""errno of what the machine is to blame for: permission, I/O, open files, size, space, read-only, quota."""
 
 
 class Commands(click.Group):
@@ -57,8 +58,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = did_you_mean(name, COMMANDS)
-            raise UsageError(f"there is no command `{name}`", hint=f"{near} (`weft --help` says what each does)")
+            hint = f"{did_you_mean(name, COMMANDS)} (`weft --help` says what each does)"
+            raise UsageError(f"there is no command `{name}`", hint=hint)
         return super().resolve_command(ctx, args)
 
 
@@ -91,7 +92,7 @@ def run(words: Sequence[str]) -> int:
     try:
         return _guarded(words)
     except BrokenPipeError:
-        _discard_output()
+        _discard_output(1, 2)
         return BROKEN_PIPE
 
 
@@ -109,7 +110,7 @@ def _guarded(words: Sequence[str]) -> int:
         click.echo(err=True)
         return Exit.INTERRUPTED
     except Exception as problem:
-        error = _as_weft_error(problem)
+        error = _as_weft_error(problem, words)
         _print(error)
         return error.exit_code
 
@@ -123,26 +124,30 @@ def _invoke(words: Sequence[str]) -> int:
     return code if isinstance(code, int) else Exit.DONE
 
 
-def _as_weft_error(problem: Exception) -> WeftError:
+def _as_weft_error(problem: Exception, words: Sequence[str]) -> WeftError:
     if isinstance(problem, WeftError):
         return problem
     if isinstance(problem, click.ClickException):
-        return _usage(problem)
+        return _usage(problem, words)
     if isinstance(problem, OSError) and problem.errno in _DISK_PROBLEMS:
         from weft.store.folder import disk_problem
 
+        if not problem.filename:
+            _discard_output(1)
         return disk_problem(problem, problem.filename or "standard output")
     return _bug(problem)
 
 
-def _usage(problem: click.ClickException) -> UsageError:
+def _usage(problem: click.ClickException, words: Sequence[str]) -> UsageError:
     """What click complains of, with the nearest thing that exists."""
     ctx = getattr(problem, "ctx", None)
-    path = ctx.command_path if ctx is not None else "weft"
+    path = " ".join(["weft", *(word for word in words[:1] if word in COMMANDS)])
     hint = f"`{path} --help` shows what may be given"
     if isinstance(problem, click.NoSuchOption) and ctx is not None:
-        names = [name for option in ctx.command.get_params(ctx) for name in option.opts if name.startswith("--")]
-        near = did_you_mean(problem.option_name, names)
+        options = [
+            name for param in ctx.command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)
+        ]
+        near = did_you_mean(problem.option_name, [name for name in options if name.startswith("--")])
         hint = f"{near} ({hint})" if near.startswith("did") else hint
         return UsageError(f"`{path}` has no option `{problem.option_name}`", hint=hint)
     what = problem.format_message().rstrip(".")
@@ -169,14 +174,19 @@ def _bug(problem: Exception) -> WeftError:
 def _print(error: WeftError) -> None:
     label = click.style("error:", fg="red", bold=True)
     complaints = error.complaints if isinstance(error, StudyFileError) else (error,)
-    for complaint in complaints:
-        click.echo(f"{label} {complaint}", err=True, color=None if colours(sys.stderr) else False)
+    try:
+        for complaint in complaints:
+            click.echo(f"{label} {complaint}", err=True, color=None if colours(sys.stderr) else False)
+    except BrokenPipeError:
+        raise
+    except OSError:  # nowhere left to say it; the exit code still does
+        _discard_output(2)
 
 
-def _discard_output() -> None:
-    """Let what is still buffered for a closed pipe vanish, or Python would complain of it at its exit."""
+def _discard_output(*descriptors: int) -> None:
+    """Let vanish what is still buffered and cannot be written, or Python would complain of it at its exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
+    for number in descriptors:
         try:
             os.dup2(nowhere, number)
         except OSError:

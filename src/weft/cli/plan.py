@@ -20,8 +20,8 @@ FIRST_CASES = 5
 @click.command("plan", short_help="Say what a run would do; change nothing.")
 @study_argument
 @click.option("--cases", "all_cases", is_flag=True, help="List every case that would run.")
-@click.option("--commands", is_flag=True, help="Show the command of each listed case, as the shell will read it.")
-@click.option("--on", metavar="BACKEND", default="", help="Plan for this, instead of the study file's run.on.")
+@click.option("--commands", is_flag=True, help="Show the command of each listed case.")
+@click.option("--on", metavar="BACKEND", default="", help="Where to run, instead of run.on.")
 @json_option("Print one JSON document.")
 def command(study: str, all_cases: bool, commands: bool, on: str, as_json: bool) -> int:
     """Say what `weft run` would do now: new cases, jobs, time, and what has changed. Changes nothing."""
@@ -40,9 +40,10 @@ def command(study: str, all_cases: bool, commands: bool, on: str, as_json: bool)
 
 
 def _summary(study: Study, planned: Planned) -> Iterator[str]:
-    from weft.cli.report import plural
+    from weft.render.quantities import count
 
-    yield f"{study.spec.name} on {study.spec.backend}: {plural(planned.total, 'case')}, {planned.todo:,} to run"
+    head = f"{study.spec.name} on {study.spec.backend}"
+    yield f"{head}: {count(planned.total, 'case')}, {planned.todo:,} to run"
     counted = (("new", len(planned.new)), ("done", planned.done), ("failed", planned.failed))
     parts = [f"{count:,} {word}" for word, count in counted if count]
     if planned.retired:
@@ -83,18 +84,19 @@ def _time(planned: Planned) -> str:
 
 
 def _question(planned: Planned) -> Iterator[str]:
-    from weft.cli.report import WIDTH, plural, shortened
+    from weft.render.quantities import count
+    from weft.render.text import WIDTH, cut
 
     question = planned.question
     assert question is not None  # noqa: S101  # the caller looked
-    yield shortened(f"  changed   {', '.join(question.changed)}", WIDTH)
-    yield f"            {plural(question.results, 'case')} with results from before:"
+    yield f"  changed   {cut(', '.join(question.changed), WIDTH - 12)}"
+    yield f"            {count(question.results, 'case')} with results from before:"
     yield "            `weft run --rerun` runs them again, `weft run --keep` keeps them"
 
 
 def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None) -> Iterator[str]:
     """The cases that would run: id, is it new, and its parameters or its command."""
-    from weft.cli.report import WIDTH, shortened
+    from weft.render.text import WIDTH, cut_lines
 
     if not planned.todo:
         yield "Nothing to run."
@@ -108,12 +110,7 @@ def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None
             return
         text = _command(study, case) if commands else _params(case)
         line = f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text}"
-        yield line if commands or most is None else shortened_end(line, WIDTH)
-
-
-def shortened_end(line: str, width: int) -> str:
-    """The line as it is, or cut at so many characters."""
-    return line if len(line) <= width else line[: width - 1] + "…"
+        yield from [line] if commands or most is None else cut_lines([line], WIDTH)
 
 
 def _chosen(study: Study, planned: Planned) -> Iterable[Case]:

@@ -12,7 +12,10 @@ from weft.errors import Exit
 @study_argument
 @json_option("Print one JSON document.")
 def command(study: str, as_json: bool) -> int:
-    """Say where the time went: jobs, the runner's own steps, cases, idle slots. Works while the study runs."""
+    """Say where the time went: jobs, the runner's own steps, cases, idle slots.
+
+    Works while the study runs.
+    """
     from weft.api import Study
 
     found = Study.load(study).profile()

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weft.cli.report import as_data, counts, last_words, shortened
+from weft.cli.report import as_data, counts, last_words
 from weft.cli.screen import FORMAT, is_terminal
 from weft.core.events import AnyEvent, CaseEnded
 from weft.core.summary import Summary
 from weft.model import Outcome
-from weft.render.quantities import duration
+from weft.render.quantities import duration, rate
+from weft.render.text import cut
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -85,7 +86,10 @@ class PlainLines(View):
     def update(self, summary: Summary, news: Sequence[AnyEvent]) -> None:
         now = time.monotonic()
         text = counts(summary)
-        if now < self._next or text == self._last:
+        over = not (
+            summary.waiting or summary.active
+        )  # what is to be said then is said by whoever asked for the view
+        if now < self._next or text == self._last or over:
             return
         self._next, self._last = now + self._pause, text
         self._pause = min(PLAIN_MOST, self._pause * 1.5)
@@ -130,7 +134,7 @@ class OnTerminal(View):
         from rich.text import Text
 
         if self._summary is None:
-            return Text("starting …")
+            return Text("starting ...")
         return self._lines(self._summary, min(self._live.console.width, 100))
 
     def _lines(self, summary: Summary, width: int) -> Group:
@@ -148,7 +152,7 @@ class OnTerminal(View):
         if self._failures:
             lines.append(Text("last failures:", style="red"))
         for event in self._failures:
-            lines.append(Text(f"  {event.case}  {shortened(last_words(event), width - len(event.case) - 5)}"))
+            lines.append(Text(f"  {event.case}  {cut(last_words(event), width - len(event.case) - 5)}"))
         lines.append(Text("Ctrl-C lets go of it; the jobs go on", style="dim"))
         return Group(*lines)
 
@@ -169,7 +173,7 @@ class OnTerminal(View):
             self._ends.popleft()
         words = []
         if self._ends:
-            words.append(f"{len(self._ends) / max(1.0, now - self._ends[0]):.1f} cases/s")
+            words.append(rate(len(self._ends), max(1.0, now - self._ends[0])))
         if summary.eta_s:
             words.append(f"{duration(max(0.0, summary.eta_s - (now - self._told_at)))} left")
         return "  ".join(words)

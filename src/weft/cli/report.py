@@ -15,13 +15,14 @@ from weft.core.state import INTERRUPTIONS, CaseState, State
 from weft.core.summary import Summary
 from weft.errors import Exit
 from weft.model import Outcome, Status
+from weft.render.quantities import count
+from weft.render.text import WIDTH, cut
 
 if TYPE_CHECKING:
     from weft.api import Study
 
 MOST_REASONS = 5
 LONGEST_REASON = 200
-WIDTH = 80
 _NUMBER = re.compile(r"\d[\d.,e+-]*")
 
 
@@ -44,14 +45,9 @@ def exit_code(summary: Summary) -> int:
 
 def counts(summary: Summary) -> str:
     """ "57 of 60 cases done, 2 failed, 1 running": zeros are left out."""
-    parts = [f"{summary.done:,} of {plural(summary.total, 'case')} done"]
+    parts = [f"{summary.done:,} of {count(summary.total, 'case')} done"]
     rest = (("failed", summary.failed), ("active", summary.active), ("waiting", summary.waiting))
-    return ", ".join(parts + [f"{count:,} {word}" for word, count in rest if count])
-
-
-def plural(count: int, word: str) -> str:
-    """ "1 case", "2,000 cases"."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return ", ".join(parts + [f"{number:,} {word}" for word, number in rest if number])
 
 
 def standing(summary: Summary) -> str:
@@ -61,7 +57,7 @@ def standing(summary: Summary) -> str:
     if summary.hold:
         return f"held: {summary.hold}"
     if summary.jobs_live:
-        return f"left alone: {plural(len(summary.jobs_live), 'job')} may go on, and nobody looks after them"
+        return f"left alone: {count(len(summary.jobs_live), 'job')} may go on, and nobody looks after them"
     if summary.waiting:
         return "not running"
     return "finished, with failed cases" if summary.failed else "finished"
@@ -90,7 +86,7 @@ def failed_cases(study: Study) -> list[str]:
 
 
 def reasons(study: Study) -> list[Reason]:
-    """Why the failed cases failed, the most frequent reason first; texts that differ only in numbers are one."""
+    """Why the failed cases failed, most frequent first; texts that differ only in numbers are one reason."""
     from weft.store import journal
 
     state = State()
@@ -98,7 +94,7 @@ def reasons(study: Study) -> list[Reason]:
     for event in journal.read(study.folder.journal):
         state.apply(event)
         if type(event) is CaseEnded and event.outcome is not Outcome.FINISHED:
-            last[event.case] = shortened(last_words(event), LONGEST_REASON)
+            last[event.case] = cut(last_words(event), LONGEST_REASON)
     return _grouped((case_id, _why(case, last.get(case_id, ""))) for case_id, case in _failed(study, state))
 
 
@@ -137,9 +133,9 @@ def reason_lines(found: list[Reason]) -> Iterator[str]:
     for reason in found[:MOST_REASONS]:
         example = f"(e.g. {reason.example})" if reason.count > 1 else f"({reason.example})"
         head = f"  {reason.count:>5,} x "
-        yield f"{head}{shortened(reason.why, WIDTH - len(head) - len(example) - 1)} {example}"
+        yield f"{head}{cut(reason.why, WIDTH - len(head) - len(example) - 1)} {example}"
     if len(found) > MOST_REASONS:
-        yield f"  and {plural(len(found) - MOST_REASONS, 'other reason')}: `weft results --failed`"
+        yield f"  and {count(len(found) - MOST_REASONS, 'other reason')}: `weft results --failed`"
 
 
 def reasons_data(found: list[Reason]) -> list[dict[str, Any]]:
@@ -147,12 +143,6 @@ def reasons_data(found: list[Reason]) -> list[dict[str, Any]]:
     from msgspec import structs
 
     return [structs.asdict(reason) for reason in found]
-
-
-def shortened(text: str, width: int) -> str:
-    """The text in one line of at most so many characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: max(1, width - 1)] + "…"
 
 
 def shown_path(path: Path) -> str:

@@ -22,7 +22,7 @@ STDOUT = "-"
 @study_argument
 @click.option("--csv", metavar="FILE", help="Write CSV to FILE (- is standard output).")
 @click.option("--parquet", metavar="FILE", help="Write Parquet to FILE (- is standard output).")
-@click.option("--json", "json_file", metavar="FILE", help="Write one JSON document to FILE (- is standard output).")
+@click.option("--json", "json_file", metavar="FILE", help="Write JSON to FILE (- is standard output).")
 @click.option("--failed", is_flag=True, help="Only the cases that failed.")
 @click.option("--all", "all_cases", is_flag=True, help="Also cases that are no longer in the study.")
 def command(
@@ -43,13 +43,13 @@ def command(
     for file, write in wanted:
         _put(file, write, loaded, table)
     if not wanted:
-        _show(loaded, table)
+        _show(table)
     return Exit.DONE
 
 
 def _put(file: str, write: Callable[[Study, Any], bytes], study: Study, table: Any) -> None:
-    from weft.cli.report import plural
-    from weft.store.results import write_file
+    from weft.render.quantities import count
+    from weft.store.resultfile import write_file
 
     data = write(study, table)
     if file == STDOUT:
@@ -57,30 +57,28 @@ def _put(file: str, write: Callable[[Study, Any], bytes], study: Study, table: A
         sys.stdout.buffer.write(data)
         return
     write_file(Path(file), data)
-    click.echo(f"{plural(len(table), 'case')} written to {file}", err=True)
+    click.echo(f"{count(len(table), 'case')} written to {file}", err=True)
 
 
 def _csv(study: Study, table: Any) -> bytes:
-    from weft.store.results import csv_bytes
+    from weft.store.resultfile import csv_bytes
 
     return csv_bytes(table)
 
 
 def _parquet(study: Study, table: Any) -> bytes:
-    from weft.store.results import parquet_bytes
+    from weft.store.resultfile import parquet_bytes
 
     return parquet_bytes(table, study.spec.name)
 
 
 def _json(study: Study, table: Any) -> bytes:
-    import msgspec
+    from weft.render.records import results_json
 
-    from weft.store.results import FORMAT
-
-    return msgspec.json.encode({"format": FORMAT, "name": study.spec.name, "rows": table.to_dicts()}) + b"\n"
+    return b"".join(results_json(table, study.spec.name))
 
 
-def _show(study: Study, table: Any) -> None:
+def _show(table: Any) -> None:
     from weft.render.records import results_text
 
     click.echo(results_text(table))

@@ -17,11 +17,11 @@ from weft.errors import Exit
 def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
     """Give failed cases (none named: all of them) new attempts, lift a hold, and run them.
 
-    What they were found to need stays: a case that ran out of time or memory starts with more. If another process
-    runs the study, it takes them up.
+    A case that ran out of time or memory starts with more. If another process runs the study, it
+    takes them up.
     """
     from weft.api import Study
-    from weft.cli import report
+    from weft.render.quantities import count
 
     study, cases = split_study(words)
     loaded = Study.load(study)
@@ -31,7 +31,7 @@ def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
         return Exit.DONE
     if no_run or before.running_by:
         loaded.retry(cases, run=False)
-        what = report.plural(len(cases) or before.failed, "case")
+        what = count(len(cases) or before.failed, "case")
         when = f"{before.running_by} takes it up" if before.running_by else "`weft run` runs them"
         click.echo(f"{before.name}: asked to run {what} again; {when}")
         return Exit.DONE

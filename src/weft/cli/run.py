@@ -13,13 +13,13 @@ from weft.cli.screen import is_terminal
 from weft.errors import Exit
 
 if TYPE_CHECKING:
-    from weft.api import Question, Study
+    from weft.api import Decide, Question, Study
     from weft.core.summary import Summary
 
 
 @click.command("run", short_help="Run what is not done yet, and watch it.")
 @study_argument
-@click.option("--on", metavar="BACKEND", default="", help="Where to run, instead of the study file's run.on.")
+@click.option("--on", metavar="BACKEND", default="", help="Where to run, instead of run.on.")
 @click.option(
     "--pilot",
     metavar="N",
@@ -52,7 +52,7 @@ def _watch(study: Study, pilot: int, rerun: bool | None, as_json: bool) -> int:
     from weft.cli.progress import view
 
     began = time.monotonic()
-    decide = _answer(rerun) or (_ask if is_terminal(sys.stdin) and not as_json else None)
+    decide = _decide(rerun, as_json)
     try:
         with view(as_json=as_json) as shown:
             summary = study.run(pilot=pilot, decide=decide, watch=shown.update)
@@ -86,8 +86,11 @@ def finish(study: Study, summary: Summary, seconds: float, *, as_json: bool = Fa
     return code
 
 
-def _answer(rerun: bool | None) -> str | None:
-    return None if rerun is None else "rerun" if rerun else "keep"
+def _decide(rerun: bool | None, as_json: bool) -> Decide | str | None:
+    """The answer that was given as an option, or whom to ask, or nobody."""
+    if rerun is not None:
+        return "rerun" if rerun else "keep"
+    return _ask if is_terminal(sys.stdin) and not as_json else None
 
 
 def _ask(question: Question) -> str:
@@ -100,15 +103,12 @@ def _ask(question: Question) -> str:
 
 
 def _detach(study: Study, on: str, pilot: int | None, rerun: bool | None, as_json: bool) -> int:
+    from weft.api import _answer as answered
     from weft.cli.progress import print_json
-    from weft.errors import NeedsDecision
 
-    answer = _answer(rerun)
-    question = study.plan().question if answer is None else None
-    if question is not None:
-        if not is_terminal(sys.stdin):
-            raise NeedsDecision.about(question)  # type: ignore[attr-defined]
-        answer = _ask(question)
+    decide = _decide(rerun, as_json)
+    question = study.plan().question  # asked here: the process that goes on has nobody to ask
+    answer = answered(question, decide) if question is not None else ""
     options = [*(["--on", on] if on else []), *(["--pilot", str(pilot)] if pilot else [])]
     pid = study.detach([*options, *([f"--{answer}"] if answer else [])])
     if as_json:

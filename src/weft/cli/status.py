@@ -54,6 +54,7 @@ def _watched(study: Study, as_json: bool) -> Summary:
 
 def _print(study: Study, summary: Summary) -> None:
     from weft.cli import report
+    from weft.render.quantities import count
 
     click.echo(f"{summary.name} on {summary.backend}: {report.standing(summary)}")
     click.echo(f"  cases  {report.counts(summary)}")
@@ -63,7 +64,7 @@ def _print(study: Study, summary: Summary) -> None:
 
         click.echo(f"  left   about {duration(summary.eta_s)}")
     if summary.retired:
-        click.echo(f"  {report.plural(summary.retired, 'case')} of before no longer in the study")
+        click.echo(f"  {count(summary.retired, 'case')} of before no longer in the study")
     if summary.failed:
         click.echo("why cases failed:")
         for line in report.reason_lines(report.reasons(study)):

@@ -41,7 +41,7 @@ class Record(Struct, gc=False):
     at: float = 0.0
     case: str = ""
     slot: int = 0
-    outcome: str = ""
+    outcome: Outcome | None = None
     exit: int | None = None
     signal: int | None = None
     wall: float = 0.0
@@ -74,9 +74,9 @@ def parse(data: bytes) -> tuple[list[Record], int]:
     for line in data[:taken].splitlines():
         try:
             record = _decoder.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        if record.v <= FORMAT:
+        if record.v <= FORMAT and (record.outcome or record.t not in ("case", "end")):
             records.append(record)
     return records, taken
 
@@ -103,12 +103,13 @@ def _event(job: str, record: Record) -> AnyEvent | None:
 
 
 def _case(job: str, record: Record) -> ev.CaseEnded:
+    assert record.outcome is not None  # parse passed over what has none
     return ev.CaseEnded(
         at=record.end,
         by="node",
         job=job,
         case=record.case,
-        outcome=Outcome(record.outcome),
+        outcome=record.outcome,
         start=record.start,
         exit=record.exit,
         signal=record.signal,
@@ -171,11 +172,12 @@ def _finish(job: str, record: Record) -> ev.FinishEnded:
 
 
 def _end(job: str, record: Record) -> ev.RunnerEnded:
+    assert record.outcome is not None
     return ev.RunnerEnded(
         at=record.at,
         by="node",
         job=job,
-        outcome=Outcome(record.outcome),
+        outcome=record.outcome,
         exit=record.exit or 0,
         why=record.why or "",
         slots=record.slots,

@@ -25,14 +25,16 @@ from weft.core.command import text_placeholders
 from weft.core.shell import HOLES, Kind, Piece, scan
 from weft.model import Params, Study
 
+_NONE: Mapping[str, str] = {}
 
-def revision(study: Study, digests: Mapping[str, str], templates: Mapping[str, str]) -> str:
+
+def revision(study: Study, digests: Mapping[str, str], templates: Mapping[str, str] = _NONE) -> str:
     """Return the revision of a study: 12 hex digits.
 
     Args:
         study: the study.
         digests: the content digest of every file it names, by path (``store/inputs.py`` makes them).
-        templates: the text of every template, by path.
+        templates: the text of templates, by path; one without text counts by its digest.
     """
     model = study.model
     optional = {name for name, parameter in study.parameters.items() if parameter.has_default}

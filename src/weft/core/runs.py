@@ -60,6 +60,11 @@ class Runs:
         """The case's last run."""
         return self._last.get(case_id)
 
+    def count(self, case_id: str) -> int:
+        """How often the case has run."""
+        last = self._last.get(case_id)
+        return last.number if last is not None else 0
+
     def deciding(self, case_id: str) -> Run | None:
         """The run that counts; None for a case that never ran."""
         case = self.state.cases.get(case_id) or self.state.steps.get(case_id)

@@ -270,7 +270,9 @@ class State:
 
     def _move(self, job: JobState, phase: Phase) -> None:
         if phase is not job.phase:
-            _require(phase in FOLLOWS[job.phase], f"job {job.id}: {phase.value} cannot follow {job.phase.value}")
+            _require(
+                phase in FOLLOWS[job.phase], f"job {job.id}: {phase.value} cannot follow {job.phase.value}"
+            )
             job.phase = phase
 
     def _submit_sent(self, event: ev.JobSubmitSent) -> None:

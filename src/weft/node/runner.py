@@ -62,6 +62,7 @@ SAMPLE_SECONDS = 0.25  # how often the running cases' memory and output are look
 SHORT_CASE_SECONDS = 1.0  # shorter cases are concluded in the main thread if they left little
 LITTLE_FILES, LITTLE_BYTES = 100, 1 << 20
 TAIL_LINES, TAIL_CHARS = 20, 2000
+LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND  # emptied, as they are used again and again
 RESULT_BYTES = 1 << 20  # a larger result is no measurement, and its record would be unwieldy
 RESERVE_BYTES = 1 << 16  # kept on disk so that a full one can still be reported
 THREAD_VARIABLES = (
@@ -138,6 +139,8 @@ class Job:
             end_of_job = end
         except OSError as error:
             end_of_job = CannotWrite(str(error.filename or self.work or self.folder), error)
+        except (zipfile.BadZipFile, zlib.error) as error:
+            end_of_job = JobEnd(EXIT_BUNDLE, "bundle.zip is damaged: %s" % error)
         except Exception as error:  # a fault of ours: still no process may be left, and the record says so
             traceback.print_exc()
             end_of_job = JobEnd(EXIT_INTERNAL, "internal error of the runner: %r" % error)
@@ -211,7 +214,8 @@ class Job:
             WEFT_STUDY=bundle.study, WEFT_JOB=bundle.job, WEFT_WORK=self.work, WEFT_RESULTS=self.records.path
         )
         for name in THREAD_VARIABLES:  # what the login shell had set is not meant for the cases
-            self.environment.pop(name, None) if name not in bundle.env else None
+            if name not in bundle.env:
+                self.environment.pop(name, None)
         if bundle.setup or bundle.finish:
             os.mkdir(os.path.join(self.work, "job"))
             place(os.path.join(self.work, "job"), bundle.common_links(self.work, self.folder))
@@ -278,7 +282,8 @@ class Job:
         new = [e for e in list_directory(folder).files if (e.rel, e.size, e.mtime) not in before]
         for entry in select_kept(new, self.bundle.keep):
             assert self.output is not None
-            self.output.add_file("finish/" + entry.rel, entry.path)
+            with contextlib.suppress(OSError):  # unreadable; what cannot be written is a JobEnd
+                self.output.add_file("finish/" + entry.rel, entry.path)
         self.end_if_stopped("during the finish command")
         if exit_ != 0:
             raise JobEnd(
@@ -740,7 +745,7 @@ _patterns: Dict[str, Any] = {}
 def matches(pattern: str, rel: str) -> bool:
     """Tell whether a path, relative to the case's directory, matches a pattern.
 
-    `*`, `?` and `[...]` stay within a name, `**` spans directories, a directory's name means all that is in it.
+    `*`, `?`, `[...]` stay within a name, `**` spans directories, a directory's name means all that is in it.
     """
     regex = _patterns.get(pattern)
     if regex is None:
@@ -849,7 +854,7 @@ class Preparation:
         return run
 
     def log_files(self) -> Tuple[str, str]:
-        """Return where stdout and stderr of a case go: outside of its directory, where no name can collide."""
+        """Return where a case's stdout and stderr go: outside of its directory, where no name collides."""
         if self.spare_logs:
             return self.spare_logs.popleft()
         self.logs += 1
@@ -857,7 +862,7 @@ class Preparation:
         return name + ".stdout", name + ".stderr"
 
     def reuse_folder(self, folder: str) -> bool:
-        """Take an ended case's directory for another one if it is empty (a rename costs a tenth of a mkdir)."""
+        """Take an ended case's directory for another if it is empty: a rename costs a tenth of a mkdir."""
         try:
             if os.listdir(folder) or os.lstat(folder).st_mode != self.folder_mode:
                 return False
@@ -945,7 +950,7 @@ class Slots:
         return {os.fsencode(k): os.fsencode(v) for k, v in environment.items()}
 
     def run(self) -> None:
-        """Run until no case runs and none is left to start; raises JobEnd if nothing can be written any more."""
+        """Run until no case runs and none is left to start; raises JobEnd if nothing more can be written."""
         began = time.monotonic()
         self.fill()
         while self.running or self.waiting or self.ready:
@@ -1141,7 +1146,7 @@ class Slots:
         return ended
 
     def oom_killed(self) -> bool:
-        """Tell whether the kernel killed a process for lack of memory that no case has been blamed for yet."""
+        """Tell whether the kernel has killed for lack of memory more often than cases were blamed for."""
         if count_oom_kills() <= self.oom_kills:
             return False
         self.oom_kills += 1
@@ -1150,7 +1155,7 @@ class Slots:
     def conclude(self, run: Run) -> None:
         """Conclude an ended case here if that is quick, else in the pool.
 
-        Handing over costs more than concluding a case that left little (the interpreter's lock changes hands).
+        Handing over, with the interpreter's lock, costs more than concluding a case that left little.
         """
         if run.wall < SHORT_CASE_SECONDS and sum(file_size(path) for path in run.log) < LITTLE_BYTES:
             listing: Optional[Listing] = self.conclusion.list_little(run)
@@ -1174,7 +1179,7 @@ class Slots:
 
 
 class Conclusion:
-    """What is done with a case that has ended: judge it, pack what is to be kept, record it, remove the rest."""
+    """What is done with an ended case: judge it, pack what is to be kept, record it, remove the rest."""
 
     def __init__(
         self, bundle: Bundle, records: "Records", output: "OutputZip", preparation: Preparation
@@ -1233,7 +1238,8 @@ class Conclusion:
             record["note"] = "; ".join(notes)
         self.records.write(record)
         listing.remove()
-        self.preparation.reuse_logs(run)
+        if run.pid >= 0:
+            self.preparation.reuse_logs(run)
         if problem:
             raise problem
 
@@ -1251,7 +1257,7 @@ class Conclusion:
     def pack(self, run: Run, listing: "Listing", notes: List[str]) -> int:
         """Archive the logs and the files to keep; return how many files these are."""
         count = 0
-        for log, name in zip(run.log, ("stdout.txt", "stderr.txt")):  # noqa: B905 - Python 3.6
+        for log, name in zip(run.log, ("stdout.txt", "stderr.txt")):
             size = file_size(log)
             if size:
                 content = shortened_log(log, size, self.bundle.log_bytes)
@@ -1290,8 +1296,8 @@ class Conclusion:
 def peak_memory(sampled: int, usage: Any) -> int:
     """Return a case's peak memory in bytes, from samples of its tree and from the kernel's own peak.
 
-    A child made by vfork starts with its parent's peak as its own (Linux, setmax_mm_hiwater_rss in exec_mmap), so
-    that a kernel's figure as low as the runner's own peak says nothing about the case if there is a better one.
+    A child made by vfork starts with its parent's peak as its own (Linux: exec_mmap, setmax_mm_hiwater_rss):
+    a kernel's figure as low as the runner's own peak says nothing about the case, if a better one exists.
     """
     if usage is None:
         return sampled
@@ -1302,16 +1308,16 @@ def peak_memory(sampled: int, usage: Any) -> int:
 
 
 def own_peak() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Return the runner's own peak in bytes; not by getrusage, which tells that of whoever started us."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", read_text("/proc/self/status"))
+    return int(found.group(1)) << 10 if found else 0
 
 
 # --- what a case left --------------------------------------------------------------------------------------
 
 
 class Entry(NamedTuple):
-    """One file a case left: `kind` is file, link (to a file inside the directory) or other (never followed)."""
+    """One file a case left; `kind`: file, link (to a file in the directory), other (never followed)."""
 
     rel: str
     path: str
@@ -1502,8 +1508,8 @@ class OutputZip:
     """The kept outputs: ZIP files of at most `chunk_bytes` each (a larger single file has one of its own).
 
     Written by hand, not with `zipfile`, so that an entry is one write with its sizes and CRC in front (a ZIP
-    without its end can be salvaged), and threads compress while only the appending is serialised. Formats: APPNOTE
-    6.3.9, sections 4.3.7 (local header), 4.3.12 (central), 4.3.14-16 (ends), 4.5.3 (ZIP64).
+    without its end can be salvaged), and threads compress while only the appending is serialised. Formats:
+    APPNOTE 6.3.9, sections 4.3.7 (local header), 4.3.12 (central), 4.3.14-16 (ends), 4.5.3 (ZIP64).
     """
 
     LEVEL = 2  # deflate; on recorded time histories 4 gives 7 % smaller files for twice the time
@@ -1556,7 +1562,7 @@ class OutputZip:
                 self.add_stream(name, f, about)
 
     def add_stream(self, name: str, f: Any, about: os.stat_result) -> None:
-        """Append a large file. The header comes last, into the gap left for it: none stands before false data."""
+        """Append a large file. Its header comes last, into the gap left for it: none precedes false data."""
         member = Member(name, 8, about.st_mtime, about.st_mode, 0, about.st_size, about.st_size)
         with self.lock:
             self.make_room(about.st_size)
@@ -1679,7 +1685,7 @@ class Member:
             self.flags = 0x800  # the name is UTF-8
         except UnicodeDecodeError:
             self.flags = 0
-        # Decided by the size announced, with room for data that deflate makes larger: the header's length is fixed.
+        # Decided by the size announced, with room for what deflate may add: the header's length is fixed.
         self.zip64 = max(size, packed) > 0xFFFFFFFF - (64 << 20)
 
     def common(self) -> Tuple[int, ...]:
@@ -1720,7 +1726,7 @@ class Signals:
         signal.set_wakeup_fd(self.writer)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN or number == signal.SIGTERM:  # nohup means it
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup is respected
                 signal.signal(number, self.told_to_stop)
 
     def told_to_stop(self, number: int, frame: object) -> None:
@@ -1767,12 +1773,11 @@ class Children:
             pid = spawn_slowly(argv, folder, environment, out, err)
         else:
             os.chdir(folder)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
             opened = os.POSIX_SPAWN_OPEN  # novm
             actions = [
                 (opened, 0, "/dev/null", os.O_RDONLY, 0),
-                (opened, 1, out, flags, 0o644),
-                (opened, 2, err, flags, 0o644),
+                (opened, 1, out, LOG_FLAGS, 0o644),
+                (opened, 2, err, LOG_FLAGS, 0o644),
             ]
             pid = self.posix_spawn(
                 argv[0],
@@ -1832,7 +1837,7 @@ class Children:
                     os.waitpid(pid, os.WNOHANG)
 
     def is_condemned(self, pid: int, ended: Set[bytes]) -> bool:
-        """Tell whether an orphan belongs to no running case; one of unknown origin waits for all suspects' ends."""
+        """Tell whether an orphan belongs to no running case; an unknown one waits for all suspects' ends."""
         running = set(self.cases.values())
         environment = read_bytes("/proc/%d/environ" % pid).split(b"\0")
         owner = next((item[10:] for item in environment if item.startswith(b"WEFT_CASE=")), None)
@@ -1886,14 +1891,17 @@ def spawn_slowly(argv: List[str], folder: str, environment: Dict[bytes, bytes], 
     """Do what posix_spawn does where there is none (Python < 3.8)."""
     import subprocess
 
-    with open(out, "ab") as out_file, open(err, "ab") as err_file:
+    with contextlib.ExitStack() as files:
+        logs = [os.open(path, LOG_FLAGS, 0o644) for path in (out, err)]
+        for fd in logs:
+            files.callback(os.close, fd)
         process = subprocess.Popen(
             argv,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=out_file,
-            stderr=err_file,
+            stdout=logs[0],
+            stderr=logs[1],
             preexec_fn=os.setpgrp,
         )
     process.returncode = 0  # we wait for it ourselves
@@ -1952,7 +1960,7 @@ def available_cores() -> int:
 
 
 def available_memory() -> int:
-    """Return how many bytes of memory this job may use (0: unknown): free memory, Slurm's grant, cgroup limit."""
+    """Return the bytes of memory this job may use (0: unknown): free, Slurm's grant, cgroup limit."""
     limits = []
     found = re.search(r"MemAvailable:\s+(\d+) kB", read_text("/proc/meminfo"))
     if found:

@@ -1,16 +1,17 @@
 """The output ZIPs of a study's jobs, read back as one archive: what a case left, wherever it lies.
 
-A member is called ``<case id>/<path>`` and belongs to the job that ran the case; only the job whose run of the
-case counts is looked at (``core/runs.py``), over all its ZIPs. A ZIP without a table of contents (its runner was
-killed, or is still at work) is walked from entry to entry instead, up to the first that is torn. Every file is
-checked against its CRC as it is read, and appears under its name only when it is whole. What lies in a ZIP is not
-trusted: nothing is ever written outside the folder that was asked for, and no links are made.
+A member is called ``<case id>/<path>`` and belongs to the job that ran the case; only the job whose run of
+the case counts is looked at (``core/runs.py``), over all its ZIPs. A ZIP without a table of contents (its
+runner was killed, or is still at work) is walked from entry to entry, up to the first that is torn. Every
+file is checked against its CRC as it is read, and appears under its name only when it is whole. What lies in
+a ZIP is not trusted: nothing is ever written outside the folder that was asked for, and no links are made.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import struct
 import zipfile
 import zlib
@@ -26,6 +27,9 @@ from weft.store.results import gather
 
 PIECE = 1 << 20
 """Bytes of a file that are in memory at a time."""
+
+LOGS = ("stdout.txt", "stderr.txt")
+"""What the runner archives of a case besides the files that it kept."""
 
 
 class Member(NamedTuple):
@@ -92,7 +96,7 @@ def _lost(folder: StudyFolder, case_id: str, run: Run) -> FolderError:
 
 
 def entries(path: Path) -> Iterator[Member]:
-    """The files in one ZIP, in its order; also of one that was never finished. FolderError if it cannot be read."""
+    """The files in one ZIP, also in one that was never finished; FolderError if the disk does not give it."""
     try:
         with path.open("rb") as file:
             try:
@@ -122,7 +126,7 @@ def _member(
     return Member(case, path, sizes[0], archive, header, sizes[1], method, crc)
 
 
-# APPNOTE 6.3.9, 4.3.7: signature, version, flags, method, time, date, CRC, packed size, size, name and extra length
+# APPNOTE 6.3.9, 4.3.7: signature, version, flags, method, time, date, CRC, packed size, size, two lengths
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _SIGNATURE = b"PK\x03\x04"
 _SIZE_FOLLOWS = 0x08  # flag: the sizes come after the data; our runner never does that
@@ -145,7 +149,7 @@ def _walk(file: BinaryIO, path: Path) -> Iterator[Member]:
 
 
 def _local_entry(file: BinaryIO, path: Path, at: int) -> tuple[Member, int]:
-    """The entry whose local header is at this offset, and the offset behind its data; Torn if there is none."""
+    """The entry whose local header is at this offset, and the offset behind its data; or Torn."""
     _, flags, method, crc, packed, size, name, extra = _local_header(file, at)
     if flags & _SIZE_FOLLOWS:
         raise Torn
@@ -185,7 +189,7 @@ def _zip64_sizes(extra: bytes) -> tuple[int, int]:
 
 
 def read(member: Member) -> Iterator[bytes]:
-    """A member's content in pieces; Torn at the end if it is not what was archived, OSError as the disk says."""
+    """A member's content in pieces; Torn, at the end at last, if it is not what was archived."""
     with member.archive.open("rb") as file:
         data, *_ = _local_header(file, member.header)
         file.seek(data)
@@ -230,29 +234,47 @@ def fetch(
     """Write the archived files of these cases to ``to/<case id>/<path>``; return where each is now.
 
     ``patterns`` (shell-like, of the path in the case's directory or of its last part) choose among them; none
-    means all. Works while jobs run, for the cases that have ended. A file that is there already is left alone,
-    and nothing is written, unless ``overwrite``.
+    means all. Works while jobs run, for the cases that have ended. A file that is there already is left
+    alone, and nothing is written then, unless ``overwrite``.
 
     Raises:
         UsageError: nothing fits, or files are in the way.
-        FolderError: a ZIP is missing or cannot be read, the disk does not allow it, or files in a ZIP are damaged;
-            the whole ones have been written then.
+        FolderError: a ZIP is missing or cannot be read, the disk does not allow it, or files in a ZIP are
+            damaged; the whole ones have been written then.
     """
     runs = gather(folder.journal)
     found = list(_members(folder, case_ids, runs))
     chosen = [member for member in found if _fits(member.path, patterns)]
     if not chosen:
         raise _nothing(case_ids, found, patterns, runs)
-    targets = [(member, to / member.case / member.path) for member in chosen if _is_confined(member)]
+    targets = _targets(chosen, to)
     in_the_way = [target for _, target in targets if os.path.lexists(target)]
     if in_the_way and not overwrite:
-        hint = "give an empty folder, or --overwrite to replace them"
         what = f"{len(in_the_way)} of {len(targets)} files are there already, such as {in_the_way[0]}"
-        raise UsageError(what, hint=hint)
-    written = _extract(targets, to)
-    if len(written) < len(chosen):
-        raise _damaged(chosen, {str(path) for path in written}, to)
-    return written
+        raise UsageError(what, hint="give an empty folder, or --overwrite to replace them")
+    return _extract(targets, to)
+
+
+def unpack_job(folder: StudyFolder, job: str, to: Path) -> list[Path]:
+    """Write what a step's job left, less its logs, to ``to/<path>``, in place of what is there.
+
+    Raises:
+        FolderError: as ``fetch`` does; what was there before then stays.
+    """
+    fresh = to.with_name(f".{to.name}.tmp")
+    found = [member for path in folder.zips(job) for member in entries(path)]
+    outputs = [member._replace(case="") for member in found if member.path not in LOGS]
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        written = _extract(_targets(outputs, fresh), fresh)
+        shutil.rmtree(to, ignore_errors=True)
+        fresh.replace(to)
+    except OSError as error:
+        raise disk_problem(error, to) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return [to / path.relative_to(fresh) for path in written]
 
 
 def _fits(path: str, patterns: Sequence[str]) -> bool:
@@ -260,28 +282,46 @@ def _fits(path: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(path, each) or fnmatchcase(name, each) for each in patterns)
 
 
+def _targets(chosen: Iterable[Member], to: Path) -> list[tuple[Member, Path]]:
+    return [(member, to / member.case / member.path) for member in chosen]
+
+
+def _extract(targets: Sequence[tuple[Member, Path]], to: Path) -> list[Path]:
+    """Write all that is whole and stays within the folder; FolderError at the end if something was not."""
+    written, bad = [], []
+    for member, target in targets:
+        try:
+            if _is_confined(member) and _made_parent(target, to):
+                _write(member, target)
+                written.append(target)
+            else:
+                bad.append(member)
+        except Torn:
+            bad.append(member)
+        except OSError as error:
+            raise disk_problem(error, error.filename or target) from error
+    if bad:
+        raise _damaged(bad, len(targets), to)
+    return written
+
+
 def _is_confined(member: Member) -> bool:
     """Does its name stay within the folder it is put in?"""
-    parts = [member.case, *member.path.split("/")]
+    parts = [*([member.case] if member.case else []), *member.path.split("/")]
     return "\0" not in member.path and not any(part in ("", ".", "..") for part in parts)
 
 
-def _extract(targets: Iterable[tuple[Member, Path]], to: Path) -> list[Path]:
-    """Write what is whole, and can be without leaving the folder; return these paths."""
-    written = []
-    for member, target in targets:
-        try:
-            to.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.parent.resolve().is_relative_to(to.resolve()):
-                continue  # a link within the folder leads out of it
-            _write(member, target)
-        except Torn:
-            continue
-        except OSError as error:
-            raise disk_problem(error, error.filename or target) from error
-        written.append(target)
-    return written
+def _made_parent(target: Path, to: Path) -> bool:
+    """Create the folder of a file, unless a link that lies there would lead out of ``to``."""
+    to.mkdir(parents=True, exist_ok=True)
+    inside = to.resolve()
+    nearest = target.parent
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not nearest.resolve().is_relative_to(inside):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return True
 
 
 def _write(member: Member, target: Path) -> None:
@@ -312,11 +352,10 @@ def _nothing(
     return UsageError(f"{which} nothing archived: the run left nothing of what is kept", hint=hint)
 
 
-def _damaged(chosen: Sequence[Member], written: set[str], to: Path) -> FolderError:
-    bad = [member for member in chosen if str(to / member.case / member.path) not in written]
-    names = ", ".join(f"{member.case}/{member.path}" for member in bad[:5])
+def _damaged(bad: Sequence[Member], count: int, to: Path) -> FolderError:
+    names = ", ".join(f"{member.case}/{member.path}".lstrip("/") for member in bad[:5])
     return FolderError(
-        f"{len(bad)} of {len(chosen)} files are damaged and were left out: {names}",
+        f"{len(bad)} of {count} files are damaged and were left out: {names}",
         where=str(bad[0].archive),
-        hint=f"the others are in {to}; `weft retry CASE` runs a case again",
+        hint=f"the others are in {to}; `weft retry CASE` runs a failed case again",
     )

@@ -6,7 +6,6 @@ environment, templates) is rendered here, so that the node needs nothing but a P
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from weft.core.command import render_command, render_env, render_template
+from weft.core.command import render_command, render_env, render_template, rendered_name
 from weft.core.packing import memory_for, minutes_for
 from weft.core.plan import job_resources
 from weft.core.state import STEPS, JobState, State
@@ -54,7 +53,7 @@ class BundleWriter:
                 rendered = self._templates(job, archive)
                 content = self._content(job, state, rendered)
                 archive.writestr("bundle.json", msgspec.json.encode(content))
-            os.replace(aside, self.folder.bundle(job.id))
+            aside.replace(self.folder.bundle(job.id))
         except OSError as error:
             raise disk_problem(error, error.filename or where) from error
         return where
@@ -164,14 +163,6 @@ class BundleWriter:
         if self._shared is None:
             self._shared = [_shared_entry(Path(self.study.folder), name) for name in self.study.model.shared]
         return self._shared
-
-
-def rendered_name(template: str) -> str:
-    """The name under which a template's rendering stands in a case's directory."""
-    for ending in (".in", ".j2", ".jinja", ".tmpl"):
-        if template.endswith(ending):
-            return template[: -len(ending)]
-    return template
 
 
 def _plain_env(env: Mapping[str, str]) -> dict[str, str]:

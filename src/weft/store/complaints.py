@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 
 from weft.errors import StudyFileError, WeftError
@@ -49,10 +50,17 @@ class Complaints:
         """Raise all complaints as one error, if there are any."""
         if not self._found:
             return
-        found = self._found[:MOST]
+        found = sorted(self._found, key=self._order)[:MOST]
         if len(self._found) > MOST:
             found.append(WeftError(f"and {len(self._found) - MOST} complaints more", where=self.label))
         raise StudyFileError(found)
+
+    def _order(self, complaint: WeftError) -> int:
+        """In the order of the file's lines; what is about other files comes last."""
+        place = re.match(r"(\d+)", complaint.where[len(self.label) + 1 :])
+        if not complaint.where.startswith(self.label):
+            return sys.maxsize
+        return int(place[1]) if place else 0
 
     def _line(self, key: Key) -> int | None:
         if self._lines is None:

@@ -84,7 +84,7 @@ class Lease:
         """Move a dead holder's file away; if a live one's was caught by a race, put it back."""
         aside = self.path.with_name(f"{self.path.name}.stale.{self._me.host}.{self._me.pid}")
         with contextlib.suppress(FileNotFoundError):
-            os.rename(self.path, aside)
+            self.path.rename(aside)
             if held_by(aside) is not None:
                 with contextlib.suppress(FileExistsError):
                     os.link(aside, self.path)

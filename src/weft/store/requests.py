@@ -7,7 +7,6 @@ in the journal; should the writer die between the two, the request's id makes th
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import time
 from pathlib import Path
@@ -29,7 +28,7 @@ def leave(folder: Path, request: Request) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         aside = folder / f".{request.id}"
         aside.write_bytes(encode([request]))
-        os.rename(aside, folder / f"{request.id}.json")
+        aside.rename(folder / f"{request.id}.json")
     except OSError as error:
         raise disk_problem(error, folder) from error
 

@@ -1,6 +1,6 @@
 """The results table of a study: one row per case, made from the journal in one pass.
 
-Everything about what the table says lives here (how it is written down: ``tables.py``). It can be made at
+Everything about what the table says lives here (how it is written down: ``resultfile.py``). It can be made at
 any time, also while the study runs, and is the same whenever the journal is the same.
 
 Columns, in order: ``case status outcome``, the parameters, what the cases measured (in the order in
@@ -35,10 +35,34 @@ from weft.errors import FolderError, NoStudyHere, UsageError, WeftError
 from weft.model import Retry, Space, Status, Study
 from weft.store import journal as journal_file
 from weft.store.folder import StudyFolder
-from weft.store.tables import FIRST, LAST, TYPES, csv_bytes, load_polars, parquet_bytes, write_file
+from weft.store.resultfile import (
+    FIRST,
+    FORMAT,
+    LAST,
+    TYPES,
+    csv_bytes,
+    load_polars,
+    parquet_bytes,
+    read_table,
+    write_file,
+)
 
 if TYPE_CHECKING:
     import polars
+
+__all__ = [
+    "FORMAT",
+    "RETIRED",
+    "build_table",
+    "csv_bytes",
+    "gather",
+    "parquet_bytes",
+    "read_table",
+    "table_of",
+    "write_file",
+    "write_tables",
+    "write_tables_here",
+]
 
 RETIRED = "retired"
 """The status of a case that the study no longer has."""
@@ -122,7 +146,7 @@ def _bookkeeping(
             run.outcome.value if run is not None else None,
             job or None,
             jobs[job].revision if job else None,
-            runs.last(case_id).number if run is not None else 0,  # type: ignore[union-attr]  # a run has a last
+            runs.count(case_id),
             run.exit if run is not None else None,
             run.wall if run is not None else None,
             run.cpu if run is not None else None,

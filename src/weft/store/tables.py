@@ -47,12 +47,17 @@ def read_table(path: Path, shown: str) -> list[Row]:
     data = _bytes(path, shown)
     if kind == ".parquet":
         return checked_rows(_parquet(data, shown), shown)
+    if kind == ".csv" and data.startswith(_RESULTS_BEGIN):
+        return checked_rows(_results_csv(path, shown), shown)
     text = _text(data, shown)
     if kind == ".csv":
         return _csv(text, shown)
     records, lines = _json_lines(text, shown) if kind == ".jsonl" else (_json(text, shown), None)
     return checked_rows(records, shown, lines)
 
+
+_RESULTS_BEGIN = b'"case","status",'
+"""So begins a table that weft wrote; in it quotes tell text from numbers."""
 
 _KINDS = "tables end with " + ", ".join(ENDINGS)
 
@@ -296,6 +301,15 @@ def _parquet(data: bytes, shown: str) -> list[object]:
         return list(polars.read_parquet(io.BytesIO(data)).to_dicts())
     except Exception as problem:  # whatever is wrong with the file's bytes
         raise _error(shown, f"not a Parquet table: {problem}".split("\n")[0], "write it again") from None
+
+
+def _results_csv(path: Path, shown: str) -> list[object]:
+    from weft.store.resultfile import read_table as read_results
+
+    try:
+        return list(read_results(path).to_dicts())
+    except WeftError as problem:
+        raise _error(shown, problem.what, problem.hint) from None
 
 
 # Which rows and columns count

@@ -1,0 +1,19 @@
+"""What all tests share: how many trials a property gets, and which seed is replayed."""
+
+from __future__ import annotations
+
+import os
+
+PROVE = os.environ.get("WEFT_PROVE") == "1"
+"""Set by ``make prove``: full counts instead of reduced ones."""
+
+
+def count(fast: int, full: int) -> int:
+    """How many trials: ``full`` under ``make prove``, else ``fast``."""
+    return full if PROVE else fast
+
+
+def seeds(fast: int, full: int) -> range | list[int]:
+    """The seeds of a property's trials; ``WEFT_SEED=n`` replays a single one."""
+    chosen = os.environ.get("WEFT_SEED")
+    return [int(chosen)] if chosen else range(count(fast, full))
