@@ -195,13 +195,27 @@ class Study:
         *,
         overwrite: bool = False,
     ) -> list[Path]:
-        """Take kept outputs of these cases (none named: all) out of the ZIPs, into one folder per case."""
-        from weft.store.archive import fetch
+        """Take kept outputs of these cases (none named: all) out of the ZIPs, into one folder per case.
+
+        The steps "before" and "after" may be named as well.
+        """
+        from weft.store.archive import fetch, unpack_job
 
         self._must_exist()
-        known = journal.replay(self.folder.journal).cases
-        chosen = [match(known, case) for case in cases]
-        return fetch(self.folder, chosen or list(known), Path(to), list(patterns), overwrite=overwrite)
+        state = journal.replay(self.folder.journal)
+        named = list(cases)
+        steps = [name for name in named if name in state.steps]
+        in_the_way = [str(Path(to) / name) for name in steps if (Path(to) / name).exists()]
+        if in_the_way and not overwrite:
+            raise UsageError(f"{in_the_way[0]} is there already", hint="give another folder, or --overwrite")
+        taken = [
+            path for name in steps for path in unpack_job(self.folder, _last_job(state, name), Path(to) / name)
+        ]
+        if steps and len(steps) == len(named):
+            return taken
+        chosen = [match(state.cases, name) for name in named if name not in steps]
+        chosen = chosen or [case_id for case_id, _ in state.present()]
+        return taken + fetch(self.folder, chosen, Path(to), list(patterns), overwrite=overwrite)
 
     # Acting
 
@@ -301,8 +315,7 @@ class Study:
         for other in self.spec.before_studies:
             path = Path(self.spec.folder) / other
             first = Study.load(path)
-            stands = first.status() if first.folder.exists else None
-            if stands is None or not stands.settled or stands.hold or stands.waiting:
+            if not first.folder.exists or first.plan().todo:
                 raise WeftError(
                     f"the study {first.spec.name!r}, which comes before this one, is not complete",
                     where=f"{self.spec.file}: before.studies",
@@ -405,6 +418,14 @@ class Study:
         from weft.store.archive import unpack_job
 
         unpack_job(self.folder, job, self.folder.before)
+
+
+def _last_job(state: State, step: str) -> str:
+    """The newest job of a step that has ended."""
+    ended = [job.id for job in state.jobs.values() if STEPS.get(job.kind) == step and job.outcome is not None]
+    if not ended:
+        raise WeftError(f"the step {step!r} has not run yet", hint="`weft status` shows how the study stands")
+    return ended[-1]
 
 
 def _answer(question: Question, decide: Decide | str | None) -> str:

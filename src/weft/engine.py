@@ -84,7 +84,12 @@ class Engine:
     # Recording
 
     def record(self, *events: AnyEvent, sync: bool = False) -> None:
-        """Check facts against the state and write them to the journal; whoever acts on them does so after this."""
+        """Check facts against the state and write them to the journal; whoever acts on them does so after this.
+
+        Raises StudyLocked, and writes nothing, where the lease was lost while something took very long.
+        """
+        if self._lease is not None:
+            self._lease.beat()
         self.state.apply_all(events)
         self._journal.append(events, sync=sync)
         self._news += events
@@ -92,11 +97,15 @@ class Engine:
     # The loop
 
     def drive(self, *, submit: bool = True) -> None:
-        """Go on until the study is settled (done, held or stopped); without ``submit``, until no job lives."""
+        """Go on until the study is settled (done, held or stopped).
+
+        Without ``submit``, nothing new is started, and only jobs that are to be stopped are waited for.
+        """
         pause = self.backend.limits.poll_first
         while True:
             acted = self.round(submit=submit)
-            over = todo.settled(self.study, self.state) or (not submit and not self.state.live)
+            stopping = any(job.cancel_asked for job in self.state.live.values())
+            over = todo.settled(self.study, self.state) or (not submit and not stopping)
             if over and not requests.waiting(self.folder.requests):
                 return
             pause = self.backend.limits.poll_first if acted else pause * 1.3
@@ -235,12 +244,12 @@ class Engine:
 
     def _find(self, job: JobState) -> bool:
         """Ask the backend for our id, and note its answer."""
+        asked = self._clock()  # an answer tells how things stood when it was asked for, however late it comes
         native = self.backend.find([job.id]).get(job.id)
-        now = self._clock()
         if native is None:
-            self.record(ev.JobNotFound(at=now, by=self.backend.name, job=job.id))
+            self.record(ev.JobNotFound(at=asked, by=self.backend.name, job=job.id))
             return False
-        self.record(ev.JobSubmitted(at=now, by=self.backend.name, job=job.id, native=native), sync=True)
+        self.record(ev.JobSubmitted(at=self._clock(), by=self.backend.name, job=job.id, native=native), sync=True)
         return True
 
     def _cancel(self, action: todo.Cancel) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 
 import weft as package
+from weft.cli import main
 
 SOURCE = Path(package.__file__).parents[1]
 PATIENCE = 30.0
@@ -90,6 +93,20 @@ class Weft:
             assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return Said(done.returncode, done.stdout, done.stderr)
 
+    def quick(self, *words: str, code: int | None = None) -> Said:
+        """The same within this process: for what needs neither a terminal nor a run."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                ended = main.run(words)
+        finally:
+            os.chdir(before)
+        said = Said(ended, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+        assert code in (None, ended), f"{words}: {said}"
+        return said
+
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "weft", *words]
 
@@ -139,7 +156,7 @@ class Weft:
 
     def stands(self) -> Any:
         """What ``weft status --json`` says."""
-        return self("status", "--json", code=0).json
+        return self.quick("status", "--json", code=0).json
 
 
 @pytest.fixture

@@ -200,6 +200,9 @@ def test_ctrl_c_at_the_question_changes_nothing(weft):
     weft.study("echo {i} again")
     terminal = Terminal(weft, "run")
     terminal.read_until("keep their results?")
+    time.sleep(
+        0.3
+    )  # a signal between Python's last look and its reading would wait for a key: no person is that fast
     os.killpg(terminal.process.pid, signal.SIGINT)
     assert terminal.end() == 130
     weft.study("echo {i}")

@@ -39,7 +39,7 @@ def test_every_command_and_option_says_what_it_is_for(name):
 
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_help_fits_the_screen(weft, name):
-    text = weft(name, "--help", code=0).out
+    text = weft.quick(name, "--help", code=0).out
     assert text.startswith(f"Usage: weft {name}")
     assert max(map(len, text.splitlines())) <= 80
 
@@ -65,23 +65,10 @@ def test_help_fits_the_screen(weft, name):
     ],
 )
 def test_wrong_words_end_with_2_and_a_hint(weft, words, said):
-    answer = weft(*words, code=2)
+    answer = weft.quick(*words, code=2)
     assert answer.out == ""
     assert answer.err.startswith(said)
     assert "\n  hint: " in answer.err
-
-
-def test_a_closed_pipe_is_no_problem(weft):
-    piped = subprocess.run(
-        ["bash", "-c", "set -o pipefail; python_weft --help | (exit 0)".replace("python_weft", _shell(weft))],
-        env=weft.env,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert piped.stderr == ""
-    assert piped.returncode in (0, main.BROKEN_PIPE)
 
 
 def test_output_to_a_closed_pipe_ends_quietly(weft):
@@ -163,10 +150,6 @@ def test_each_error_ends_with_its_own_code(monkeypatch, capsys):
 
 
 def test_a_narrow_encoding_does_not_stop_a_command(weft):
-    weft.study("echo Grüße {i}", name="gruesse")
-    answer = weft("plan", "--commands", code=0, PYTHONIOENCODING="ascii")
-    assert "echo Gr??e 1" in answer.out
-
-
-def _shell(weft) -> str:
-    return " ".join(weft.argv())
+    weft.study("echo \u2192 {i}")
+    answer = weft("plan", "--commands", code=0, PYTHONIOENCODING="latin-1")
+    assert "echo ? 1" in answer.out

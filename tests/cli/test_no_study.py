@@ -21,7 +21,7 @@ WITH_STUDY = [
 
 @pytest.mark.parametrize("words", WITH_STUDY, ids=" ".join)
 def test_an_empty_folder_has_no_study(weft, words):
-    answer = weft(*words, code=10)
+    answer = weft.quick(*words, code=10)
     assert answer.out == ""
     assert answer.err.startswith("error: ")
     assert "\n  hint: " in answer.err
@@ -32,7 +32,7 @@ def test_an_empty_folder_has_no_study(weft, words):
 @pytest.mark.parametrize("words", WITH_STUDY[3:], ids=" ".join)
 def test_a_study_that_never_ran_has_no_record(weft, words):
     weft.study()
-    answer = weft(*words, code=10)
+    answer = weft.quick(*words, code=10)
     assert answer.out == ""
     assert "weft run" in answer.err
     assert [path.name for path in weft.folder.iterdir()] == ["study.toml"]
@@ -51,7 +51,7 @@ def test_a_study_that_never_ran_has_no_record(weft, words):
 )
 def test_a_study_that_cannot_be_read_is_told_with_its_place(weft, words, content, said):
     (weft.folder / "study.toml").write_bytes(content)
-    answer = weft(*words)
+    answer = weft.quick(*words)
     assert answer.code in (1, 2)
     assert answer.out == ""
     assert said in answer.err
@@ -60,7 +60,7 @@ def test_a_study_that_cannot_be_read_is_told_with_its_place(weft, words, content
 
 def test_every_complaint_about_a_study_is_told(weft):
     (weft.folder / "study.toml").write_text('name = "x"\n[model]\ncomand = "true"\nwordkir = "job"\n')
-    answer = weft("plan", code=2)
+    answer = weft.quick("plan", code=2)
     assert answer.err.count("error: ") >= 2
     assert "`command`" in answer.err
     assert "`workdir`" in answer.err
@@ -68,27 +68,27 @@ def test_every_complaint_about_a_study_is_told(weft):
 
 def test_a_folder_in_place_of_the_study(weft):
     (weft.folder / "study.toml").mkdir()
-    answer = weft("plan")
+    answer = weft.quick("plan")
     assert answer.code in (1, 2, 10)
     assert answer.err.startswith("error: ")
 
 
 @pytest.mark.parametrize("name", ["absent.toml", "absent/", "study.txt"])
 def test_a_study_that_is_not_there(weft, name):
-    answer = weft("status", name, code=10)
+    answer = weft.quick("status", name, code=10)
     assert name.rstrip("/") in answer.err
 
 
 def test_a_backend_that_does_not_exist(weft):
     weft.study()
-    answer = weft("run", "--on", "lokal", code=2)
+    answer = weft.quick("run", "--on", "lokal", code=2)
     assert "local" in answer.err
 
 
 def test_init_refuses_to_overwrite(weft):
     weft.study("echo mine {i}")
     mine = (weft.folder / "study.toml").read_text()
-    answer = weft("init", "--template", "shell", code=1)
+    answer = weft.quick("init", "--template", "shell", code=1)
     assert answer.out == ""
     assert "there is already a study.toml" in answer.err
     assert (weft.folder / "study.toml").read_text() == mine
@@ -97,5 +97,5 @@ def test_init_refuses_to_overwrite(weft):
 
 def test_init_into_a_file(weft):
     (weft.folder / "notes").write_text("mine")
-    answer = weft("init", "notes", code=2)
+    answer = weft.quick("init", "notes", code=2)
     assert "hint: name a folder" in answer.err

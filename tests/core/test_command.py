@@ -156,8 +156,8 @@ def test_no_template_lets_a_value_become_code(template: str, value: str) -> None
         command = render_command(template, {"v": value}, "id")
     except WeftError:
         return
-    if value not in command and "{v}" not in template:
-        return  # nothing was filled in, and the shell's own reading of the text is not ours to judge
+    if "{v}" not in template:
+        return  # nothing was filled in
     for shell in SHELLS[:2]:
         done = subprocess.run(
             [shell, "-c", f"cd /nonexistent 2>/dev/null; PATH=/nowhere; {command}"],
@@ -185,12 +185,12 @@ def test_the_test_above_would_see_code() -> None:
         ("srun -n 1 bash -lc \"x {v}\"", "-c"), ("bash 2>err -ec {v}", "-c"), ("$SHELL -c {v}", "-c"),
         ("env A=1 /bin/bash \\\n -lc {v}", "-c"), ("own -c \"{v}\"", "-c"), ("python3 -c \"print({v})\"", "-c"),
         ("su user -c {v}", "-c"), ("eval {v}", "eval"), ("eval \"run {v}\"", "eval"), ("x=1 eval a {v}", "eval"),
-        ("if eval {v}; then :; fi", "eval"), ("command eval {v}", "eval"), ("trap {v} EXIT", "trap"),
+        ("if eval {v}; then :; fi", "eval"), ("command eval {v}", "eval"), ("\\eval {v}", "eval"), ("${x}eval {v}", "eval"), ("'ev'al {v}", "eval"), ("trap {v} EXIT", "trap"),
         ("ssh host run {v}", "ssh"), ("[[ {v} -eq 1 ]]", "[["), ("test -v {v}", "test -v"), ("a[{v}]=1", "name[...]"),
         ("unset {v}", "unset"), ("echo \\{v}", "backslash"), ("echo \"\\{v}\"", "backslash"), ("((x={v}))", "(("),
         ("echo $[{v}]", "$["), ("echo \"$(case a in a) echo {v};; esac)\"", "case"),
         ("echo $(: # )\n) {v}", "comment in $(...)"), ("echo $'a\\'b' {v}", "$'...'"),
-        ("echo ${x:-'}'} {v}", "quotes or braces"),
+        ("echo ${x:-\"}\"} {v}", "quotes or braces"),
     ],
 )  # fmt: skip
 def test_where_no_value_can_go_it_is_refused_with_a_hint(template: str, word: str) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-
-from tests.conftest import count, seeds
+from tests.conftest import seeds
 from tests.journeys.weather import Bundles, Crash, Nature, Sky, StormyJournal, Violation, World
-from weft.backends.base import Refused
+
+from weft.backends.base import Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
 from weft.core.state import JobState, State
@@ -29,7 +29,6 @@ from weft.engine import Engine, extend, run_started
 from weft.errors import BackendError, FolderError
 from weft.model import Case, Kind, Limits, Model, Outcome, Phase, Resources, Retry, Status, Step, Study
 from weft.store import journal, requests
-from weft.store.bundle import BundleWriter
 from weft.store.folder import StudyFolder
 
 MOST_SESSIONS = 400
@@ -119,7 +118,7 @@ class Trial:
         raise Violation("settles", f"not settled after {MOST_SESSIONS} runs")
 
     def _session(self) -> State | None:
-        """One life of the controller: None if it ended in a crash."""
+        """One life of the controller: None if it ended in a crash, or if it only stopped jobs."""
         state = journal.replay(self.folder.journal)
         self.world.closed = {job.id for job in state.jobs.values() if job.outcome is not None}
         book = StormyJournal(self.folder.journal, self.world)
@@ -132,12 +131,12 @@ class Trial:
                 self._bring_up_to_date(engine)
             engine.drive(submit=not only_cancel)
         except (Crash, FolderError):
-            book.power_cut()
+            book.lose_power()
             return None
         finally:
             book.close()
         self._compare(journal.replay(self.folder.journal), state)
-        return state
+        return None if only_cancel else state
 
     def _engine(self, state: State, book: StormyJournal) -> Engine:
         world = self.world
@@ -183,7 +182,9 @@ class Trial:
             succeeded = bool(self.world.successes.get((case_id, state.revision)))
             status = todo.status_of(self.study, state, case)
             if (status is Status.DONE) != succeeded:
-                raise Violation("records are the truth", f"{case_id} is {status.value}, succeeded: {succeeded}")
+                raise Violation(
+                    "records are the truth", f"{case_id} is {status.value}, succeeded: {succeeded}"
+                )
             if status not in (Status.DONE, Status.FAILED) and state.hold is None:
                 raise Violation("settles", f"{case_id} is {status.value} in a settled study")
         if self.study.after is not None and state.hold is None:
@@ -249,7 +250,9 @@ def random_nature(rng: random.Random, resources: Resources) -> Nature:
     )
 
 
-def run_trial(seed: int, base: Path, engine: type[Engine] = Engine, happened: Counter[str] | None = None) -> None:
+def run_trial(
+    seed: int, base: Path, engine: type[Engine] = Engine, happened: Counter[str] | None = None
+) -> None:
     """One seed from its first to its last second; a broken promise or an error tells its story."""
     trial = Trial(seed, base, engine)
     try:
@@ -264,3 +267,131 @@ def run_trial(seed: int, base: Path, engine: type[Engine] = Engine, happened: Co
             happened.update(trial.world.happened)
         if "WEFT_SEED" not in os.environ:
             shutil.rmtree(trial.folder.base)
+
+
+KINDS = (
+    "answer lost, job created at once", "answer lost, job created late", "answer lost, job created never",
+    "cases changed", "crash", "disk full", "error", "error after effect", "garbage record", "hidden",
+    "late cancel", "late job", "new revision", "node lost", "orphans hang", "power cut", "records late", "refusal",
+    "request CancelAsked", "request RetryAsked", "runner lost", "slow answer", "slow call", "torn journal",
+    "torn record",
+)  # fmt: skip
+
+
+def test_every_promise_holds_in_any_weather(memory_folder: Path) -> None:
+    happened: Counter[str] = Counter()
+    chosen = seeds(400, 10_000)
+    for seed in chosen:
+        run_trial(seed, memory_folder, happened=happened)
+    print(f"{len(chosen)} studies, seeds {chosen[0]} to {chosen[-1]}; the weather:")
+    for kind, times in sorted(happened.items()):
+        print(f"{times:8}  {kind}")
+    if len(chosen) > 1:
+        assert set(happened) == set(KINDS), "each kind of weather must have happened"
+
+
+# Planted faults
+
+
+class NeverLooks(Engine):
+    """No find before a submission: believes that a job whose submission went unanswered is not there."""
+
+    def _find(self, job: JobState) -> bool:
+        self.record(ev.JobNotFound(at=self._clock(), job=job.id))
+        return False
+
+
+class ActsFirst(Engine):
+    """Acts before it records: the submission leaves before the journal knows that it may have."""
+
+    def _submit(self, action: todo.Submit) -> None:
+        job = self._job(action.job) if action.job else self._planned(action.bundle)
+        packed = Packed(job=job.id, folder=self._bundles.write(job, self.state), bundle=action.bundle)
+        if self._find(job):
+            return
+        try:
+            answer = self.backend.submit([packed])[job.id]
+        except BackendError:
+            self.record(ev.JobSubmitSent(at=self._clock(), job=job.id), sync=True)
+            raise
+        self.record(ev.JobSubmitSent(at=self._clock(), job=job.id), sync=True)
+        if isinstance(answer, Refused):
+            self.record(ev.JobRefused(at=self._clock(), job=job.id, why=answer.why), sync=True)
+        else:
+            self.record(ev.JobSubmitted(at=self._clock(), job=job.id, native=answer), sync=True)
+
+
+class TakesSilenceForAnEnd(Engine):
+    """Calls a job over when one answer does not tell of it."""
+
+    def _note(self, job: JobState, seen: Seen | None) -> None:
+        super()._note(job, seen or Seen(phase=Phase.RUNNING, outcome=Outcome.LOST))
+
+
+def close_without_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs the cases of a lost job again without having cancelled it."""
+
+    def lost(job: JobState, limits: Limits, now: float) -> Iterator[todo.Action]:
+        yield todo.CloseAsLost(job.id, Outcome.LOST, "not seen")
+
+    monkeypatch.setattr(todo, "_lost", lost)
+
+
+def submit_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submits again before the unanswered submission has had its time to settle."""
+    real = todo._unsubmitted
+
+    def hasty(job: JobState, state: State, limits: Limits, now: float) -> Iterator[todo.Action]:
+        return real(job, state, structs.replace(limits, settle=0.0), now)
+
+    monkeypatch.setattr(todo, "_unsubmitted", hasty)
+
+
+def count_from_the_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts ``settle`` from when the submission was meant to leave, not from when its answer was given up."""
+    real = todo._unsubmitted
+
+    def early(job: JobState, state: State, limits: Limits, now: float) -> Iterator[todo.Action]:
+        return real(structs.replace(job, not_found_since=job.sent_at), state, limits, now)
+
+    monkeypatch.setattr(todo, "_unsubmitted", early)
+
+
+def never_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does not wait until the disk has the intention."""
+    real = StormyJournal.append
+    monkeypatch.setattr(StormyJournal, "append", lambda self, events, sync=False: real(self, events))
+
+
+def none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault is in the engine."""
+
+
+@pytest.mark.parametrize(
+    ("engine", "plant", "promise"),
+    [
+        pytest.param(NeverLooks, none, "submitted once", id="no find"),
+        pytest.param(ActsFirst, none, "submitted once", id="act before record"),
+        pytest.param(TakesSilenceForAnEnd, none, "closed is closed", id="ended on first absence"),
+        pytest.param(Engine, close_without_cancel, "closed is closed", id="re-run without cancel"),
+        pytest.param(Engine, submit_again_at_once, "submitted once", id="resubmit before settle"),
+        pytest.param(Engine, count_from_the_sending, "submitted once", id="settle from the sending"),
+        pytest.param(Engine, never_sync, "submitted once", id="no sync"),
+    ],
+)
+def test_a_planted_fault_is_noticed(
+    engine: type[Engine],
+    plant: Callable[[pytest.MonkeyPatch], None],
+    promise: str,
+    memory_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plant(monkeypatch)
+    for seed in range(1500):
+        try:
+            run_trial(seed, memory_folder, engine)
+        except Violation as violation:
+            if violation.promise == promise:
+                print(f"noticed with seed {seed}: {violation}")
+                return
+    pytest.fail("1500 studies did not notice it")

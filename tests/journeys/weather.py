@@ -122,7 +122,9 @@ class Bundles:
                 continue
             known = state.cases[self._cases[case_id].id]  # the real writer renders it, so it must be present
             minutes = minutes_for(known, self._study.resources, self._world.limits)
-            memory = memory_for(known, self._study.resources, self._world.limits) if known.ooms else job.memory_mb
+            memory = (
+                memory_for(known, self._study.resources, self._world.limits) if known.ooms else job.memory_mb
+            )
             loads.append(CaseLoad(case_id, minutes, memory))
         self._world.loads[job.id] = Load(job.kind, job.revision, job.slots or 2, tuple(loads))
         return self._folder
@@ -272,14 +274,15 @@ class World:
         self.pass_time(waited)
         if created == "late":
             # Counted from the moment at which the controller stops waiting: the request may have hung until then.
-            self.after(self.rng.uniform(0.0, 0.999 * self.limits.settle), lambda: self.late(job))
+            self.after(self.rng.uniform(0.0, 0.999 * self.limits.settle), lambda: self._create_late(job))
         self.note(f"answer lost, job created {created}", job)
         if self.chance(5 * self.sky.crash):
             self.note("crash", "while waiting for the answer")
             raise Crash("submit")
         raise AnswerLost(f"no answer about {job}")
 
-    def late(self, job: str) -> None:
+    def _create_late(self, job: str) -> None:
+        self.note("late job", job)
         self.create(job)
 
     def find(self, jobs: Sequence[str]) -> dict[str, str]:
@@ -344,7 +347,11 @@ class World:
         if job_id in self.closed:
             raise Violation("closed is closed", f"job {job_id} came to life after it was closed")
         load = self.loads[job_id]
-        if self.needs_unpacking and load.kind in (Kind.CASES, Kind.PILOT) and load.revision not in self.unpacked:
+        if (
+            self.needs_unpacking
+            and load.kind in (Kind.CASES, Kind.PILOT)
+            and load.revision not in self.unpacked
+        ):
             raise Violation("before comes before", f"job {job_id} runs without what the step before left")
         native = f"n{next(self._number)}"
         job = Job(job_id, native, load, list(load.cases), self._hidings())
@@ -357,7 +364,9 @@ class World:
         windows = []
         while self.chance(self.sky.hide / 2):
             start = self.now + self.rng.choice([0.0, self.rng.uniform(0.0, 10.0)])
-            length = self.rng.choice([0.2, 1.0, self.limits.lost_after, 5 * self.limits.lost_after, float("inf")])
+            length = self.rng.choice(
+                [0.2, 1.0, self.limits.lost_after, 5 * self.limits.lost_after, float("inf")]
+            )
             windows.append((start, start + length))
         return windows
 
@@ -416,7 +425,13 @@ class World:
 
     def _record(self, job: Job, case: CaseLoad, outcome: Outcome, began: float) -> None:
         self._write(
-            job, t="case", case=case.id, outcome=outcome.value, start=began, end=self.now, wall=self.now - began
+            job,
+            t="case",
+            case=case.id,
+            outcome=outcome.value,
+            start=began,
+            end=self.now,
+            wall=self.now - began,
         )
         if outcome is Outcome.FINISHED:
             self.successes.setdefault((case.id, job.load.revision), set()).add(job.id)
@@ -452,7 +467,12 @@ class World:
             kept.append((self.now, torn[: self.rng.randrange(len(torn))]))
         elif self.rng.random() < 0.3:
             self.note("garbage record", job.id)
-            garbage = [b"\0" * 40, b'{"t":"case","case":"\xff\xfe"}', b'{"t":"case","case":"c0","outcome":"?"}', b"[]"]
+            garbage = [
+                b"\0" * 40,
+                b'{"t":"case","case":"\xff\xfe"}',
+                b'{"t":"case","case":"c0","outcome":"?"}',
+                b"[]",
+            ]
             kept.append((self.now, self.rng.choice(garbage) + b"\n"))
         job.lines = kept
         # A service may well call such a job finished: that is not success.
@@ -467,6 +487,9 @@ class World:
         job.waiting.clear()
         if not job.running:
             self._over(job, Outcome.INTERRUPTED)
+        elif self.rng.random() < 0.5:
+            self.note("orphans hang", job.id)
+            job.running = dict.fromkeys(job.running, 0)  # no run has this number, so none ends by itself
 
     def _kill(self, job: Job) -> None:
         """A cancel acts."""
@@ -520,8 +543,8 @@ class StormyJournal(Journal):
         self._world.journaled(events)
         self._world.maybe_crash("after the journal")
 
-    def power_cut(self) -> None:
-        """Lose some of what no one waited for."""
+    def lose_power(self) -> None:
+        """Perhaps the whole machine died: then some of what no one waited for is lost."""
         if self._world.rng.random() < 0.3 and self.size > self._safe:
             self._world.note("power cut")
             os.ftruncate(self._fd, self._world.rng.randrange(self._safe, self.size))

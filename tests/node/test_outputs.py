@@ -118,3 +118,4 @@ def test_a_sparse_zip_beyond_four_gigabytes_has_its_64_bit_fields(tmp_path: Path
     output.close()
     with zipfile.ZipFile(tmp_path / "out-000.zip") as z:
         assert (z.read("first"), z.read("far")) == (b"1", b"2")
+    (tmp_path / "out-000.zip").unlink()

@@ -91,12 +91,13 @@ def test_sigterm_during_setup_or_finish(tmp_path: Path, when: str) -> None:
     assert job.processes() == []
 
 
+UNTIL = "until test -s $P; do sleep 0.01; done"
 LEAVES_BEHIND = {
     "a child": "sleep 300 & echo $! > $P",
     "a session": "setsid sleep 300 & echo $! > $P",
-    "a daemon": "(setsid sh -c 'echo $$ > $P; sleep 300' &) ; until test -s $P; do sleep 0.01; done",
-    "a nameless daemon": "(P=$P setsid env -i P=$P sh -c 'echo $$ > $P; sleep 300' &); until test -s $P; do sleep 0.01; done",
-    "a tree": "(setsid sh -c 'sh -c \"sleep 300 & wait\" & echo $! > $P; wait' &) ; until test -s $P; do sleep 0.01; done",
+    "a daemon": "(setsid sh -c 'echo $$ > $P; sleep 300' &); " + UNTIL,
+    "a nameless daemon": "(P=$P setsid env -i P=$P sh -c 'echo $$ > $P; sleep 300' &); " + UNTIL,
+    "a tree": "(setsid sh -c 'sh -c \"sleep 300 & wait\" & echo $! > $P; wait' &); " + UNTIL,
 }
 
 
@@ -152,7 +153,8 @@ def test_a_long_log_keeps_its_two_ends(tmp_path: Path) -> None:
 
 
 def test_a_case_that_writes_without_end_is_stopped(tmp_path: Path) -> None:
-    job = Job(tmp_path, "yes abcdefghijklmnopqrstuvwxyz", "true", log_bytes=1000)
+    # Were it not stopped, the limit of 2 GB would keep this test from filling the disk, and make it fail.
+    job = Job(tmp_path, "ulimit -f 4000000; yes abcdefghijklmnopqrstuvwxyz", "true", log_bytes=1000)
     assert job.run() == 0
     assert job.outcomes() == {"c0": "FAILED", "c1": "FINISHED"}
     assert "more than 256 MB" in job.case()["why"]
@@ -184,9 +186,10 @@ def test_what_runs_at_the_deadline_is_stopped_and_packed(tmp_path: Path) -> None
 
 
 def test_a_second_runner_is_refused_while_the_first_lives_and_after(tmp_path: Path) -> None:
-    job = Job(tmp_path, "sleep 60")
+    job = Job(tmp_path, "(setsid sleep 60 &); sleep 60")
     with job.start() as first:
         job.wait_for("start")
+        wait_until(lambda: len(job.processes()) >= 2)
         before = {path: path.read_bytes() for path in job.folder.iterdir()}
         with job.start() as second:
             _, said = second.communicate(timeout=60)
@@ -199,6 +202,11 @@ def test_a_second_runner_is_refused_while_the_first_lives_and_after(tmp_path: Pa
         _, said = second.communicate(timeout=60)
     assert (second.returncode, "are alive" in said) == (75, True)
     os.killpg(pid, signal.SIGKILL)
+    wait_until(lambda: len(job.processes()) == 1)
+    with job.start() as second:  # not even a process that has left the runner's session is overlooked
+        _, said = second.communicate(timeout=60)
+    assert (second.returncode, "are alive" in said) == (75, True)
+    os.kill(job.processes()[0], signal.SIGKILL)
     wait_until(lambda: job.processes() == [])
     with job.start() as second:
         _, said = second.communicate(timeout=60)

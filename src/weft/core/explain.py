@@ -204,8 +204,10 @@ def _hold(state: State) -> list[str]:
 def _outputs(case_id: str, run: Run | None, words: Words) -> list[str]:
     if run is None:
         return []
-    archived = f"{run.kept:,} kept files" if run.kept else "no kept files"
-    return [f"  outputs: {archived}, and its logs, in {words.place(run.job)}; `weft fetch {case_id}`"]
+    if not run.kept:
+        return ["  outputs: none were archived"]
+    files = "1 file" if run.kept == 1 else f"{run.kept:,} files"
+    return [f"  outputs: {files} in {words.place(run.job)}; `weft fetch {case_id}` takes them out"]
 
 
 def _job_stands(job: JobState, outcomes: dict[str, int]) -> Iterator[str]:

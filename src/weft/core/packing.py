@@ -17,6 +17,8 @@ GROWTH = 2.0
 """A case that ran out of time or memory gets this factor more of it on its next run."""
 MARGIN = 1.3
 """Room between the expected wall time of a job and what is asked for."""
+ENDS = 3.0
+"""Minutes of a job that are not its cases': set-up, and the up to two that the runner keeps to stop and pack in."""
 
 
 def minutes_for(case: CaseState, resources: Resources, limits: Limits) -> float | None:
@@ -24,7 +26,12 @@ def minutes_for(case: CaseState, resources: Resources, limits: Limits) -> float 
     if resources.minutes is None:
         return None
     grown = resources.minutes * GROWTH**case.timeouts
-    return min(grown, limits.max_minutes) if limits.max_minutes else grown
+    return min(grown, _for_cases(limits.max_minutes)) if limits.max_minutes else grown
+
+
+def _for_cases(minutes: float) -> float:
+    """What is left for the cases of a job that lasts so long: a longer one would never be started."""
+    return max(minutes - ENDS, minutes / 2)
 
 
 def memory_for(case: CaseState, resources: Resources, limits: Limits) -> int | None:
@@ -85,7 +92,7 @@ def pack(
                     kind=kind,
                     cores=resources.cores,
                     memory_mb=memory_mb,
-                    minutes=_job_minutes(len(part), longest, limits, slots, seconds),
+                    minutes=job_minutes(len(part), longest, limits, slots, seconds),
                     slots=slots,
                 )
             )
@@ -100,17 +107,17 @@ def _job_size(
     per_case = seconds / 60 * MARGIN if seconds else longest
     known_slots = slots or limits.slots
     if limits.max_minutes and known_slots and per_case:
-        size = min(size, max(1, int(limits.max_minutes / per_case)) * known_slots)
+        size = min(size, max(1, int(_for_cases(limits.max_minutes) / per_case)) * known_slots)
     return max(1, size)
 
 
-def _job_minutes(
-    cases: int, longest: float, limits: Limits, slots: int | None, seconds: float | None
+def job_minutes(
+    cases: int, longest: float, limits: Limits, slots: int | None, seconds: float | None = None
 ) -> float | None:
-    """The wall time to ask for: the expected rounds, and never less than one case's own limit."""
+    """The wall time to ask for: the expected rounds and never less than one case's own limit, with both ends."""
     if limits.max_minutes is None:
         return None
     known_slots = slots or limits.slots or 1
     per_case = seconds / 60 * MARGIN if seconds else longest
     rounds = math.ceil(cases / known_slots)
-    return min(limits.max_minutes, max(longest, rounds * per_case)) if per_case else limits.max_minutes
+    return min(limits.max_minutes, max(longest, rounds * per_case) + ENDS) if per_case else limits.max_minutes

@@ -4,8 +4,8 @@ Everything about retrying, giving up, calling a job lost and holding back lives 
 state each time and remembers nothing, so a controller that crashed plans the same as one that did not. Three rules
 keep weft's promise that no job is submitted twice and no case runs while an earlier run of it lives:
 
-* a job whose submission went unanswered is submitted again only when the backend, asked *after* ``settle`` has
-  passed, does not know our id;
+* a job whose submission went unanswered is submitted again only when the backend has not known our id for all of
+  ``settle``, counted from the first time that it was asked: the submission may have left as late as that;
 * absence from answers is not an end: a job is closed as lost only after several answers over enough time, after
   a cancel was accepted and has had time to work, and after its records were looked for;
 * a case belongs to at most one live job (``state.py`` refuses a plan that would break this).
@@ -18,7 +18,7 @@ from typing import Union
 
 from msgspec import Struct
 
-from weft.core.packing import pack, spread, usual_seconds
+from weft.core.packing import job_minutes, pack, spread, usual_seconds
 from weft.core.state import STEPS, CaseState, JobState, State
 from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Step, Study
 
@@ -126,19 +126,24 @@ def _for_job(job: JobState, state: State, limits: Limits, now: float) -> Iterato
 
 def _unsubmitted(job: JobState, state: State, limits: Limits, now: float) -> Iterator[Action]:
     """The job is planned and has no native id: never sent, or sent without an answer."""
-    outdated = job.revision != state.revision
+    outdated = job.revision != state.revision or any(_is_retired(state, case_id) for case_id in job.cases)
     unwanted = outdated or job.cancel_asked or state.stopping or state.hold is not None
     if not job.sent_at:
         if unwanted:
             yield CloseAsLost(job.id, Outcome.CANCELLED, "it was never submitted")
         else:
             yield Submit(_bundle(job), job.id)
-    elif job.not_found_at < job.sent_at + limits.settle:
+    elif not job.not_found_since or job.not_found_at < job.not_found_since + limits.settle:
         yield Find(job.id)
     elif unwanted:
         yield CloseAsLost(job.id, Outcome.CANCELLED, "its submission never arrived")
     else:
         yield Submit(_bundle(job), job.id)
+
+
+def _is_retired(state: State, case_id: str) -> bool:
+    case = state.cases.get(case_id)
+    return case is not None and case.retired
 
 
 def _lost(job: JobState, limits: Limits, now: float) -> Iterator[Action]:
@@ -237,24 +242,24 @@ def _new_bundles(study: Study, state: State, limits: Limits, room: int) -> list[
     if work is None or state.live:
         return []  # the step after waits until the last job has ended, the step before is alone by nature
     step = study.before if work is Kind.BEFORE else study.after
-    return [_step_bundle(step, work)] if step is not None else []
+    return [_step_bundle(step, work, limits)] if step is not None else []
 
 
-def _step_bundle(step: Step, kind: Kind) -> Bundle:
+def _step_bundle(step: Step, kind: Kind, limits: Limits) -> Bundle:
     needs = step.resources
     return Bundle(
         cases=(STEPS[kind],),
         kind=kind,
         cores=needs.cores,
         memory_mb=needs.memory_mb,
-        minutes=needs.minutes,
+        minutes=job_minutes(1, needs.minutes or 0.0, limits, 1),
         slots=1,
     )
 
 
 def _case_bundles(study: Study, state: State, limits: Limits, room: int) -> list[Bundle]:
-    if any(job.kind is Kind.PILOT for job in state.live.values()):
-        return []  # the rest is packed by what the pilot teaches
+    if any(job.kind in (Kind.BEFORE, Kind.PILOT) for job in state.live.values()):
+        return []  # what the step before left is yet to be fetched; the rest is packed by what the pilot teaches
     waiting = list(_waiting(study, state))
     needs = study.resources
     if state.pilot and len(waiting) > state.pilot:

@@ -41,7 +41,8 @@ class Record(Struct, gc=False):
     at: float = 0.0
     case: str = ""
     slot: int = 0
-    outcome: Outcome | None = None
+    outcome: Outcome = Outcome.LOST
+    """LOST, which no runner writes, where there is none."""
     exit: int | None = None
     signal: int | None = None
     wall: float = 0.0
@@ -76,7 +77,8 @@ def parse(data: bytes) -> tuple[list[Record], int]:
             record = _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        if record.v <= FORMAT and (record.outcome or record.t not in ("case", "end")):
+        lacking = record.outcome is Outcome.LOST and record.t in ("case", "end")
+        if record.v <= FORMAT and not lacking:
             records.append(record)
     return records, taken
 
@@ -103,7 +105,6 @@ def _event(job: str, record: Record) -> AnyEvent | None:
 
 
 def _case(job: str, record: Record) -> ev.CaseEnded:
-    assert record.outcome is not None  # parse passed over what has none
     return ev.CaseEnded(
         at=record.end,
         by="node",
@@ -172,7 +173,6 @@ def _finish(job: str, record: Record) -> ev.FinishEnded:
 
 
 def _end(job: str, record: Record) -> ev.RunnerEnded:
-    assert record.outcome is not None
     return ev.RunnerEnded(
         at=record.at,
         by="node",

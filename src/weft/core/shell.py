@@ -354,7 +354,7 @@ class _Scanner:
     def _read_again(self, kind: Kind) -> Refusal | None:
         """Whether the command itself treats this word as code."""
         *before, word = self.words[-1]
-        before = [w for w in before if not w.startswith(_REDIRECT)]
+        before = [_DISGUISE.sub("", w) for w in before if not w.startswith(_REDIRECT)]
         command = next((w for w in before if w not in _LEADING and not _ASSIGNMENT.match(w)), "")
         again = "eval" if "eval" in before else command if command in _READ_AGAIN else ""
         if before and before[-1] == "-v" and command in ("test", "[", "printf"):
@@ -370,12 +370,14 @@ def _is_code(before: list[str], word: str, kind: Kind) -> bool:
     """Whether the word is the argument of ``-c``: of a shell for certain, or of some program in quotes."""
     if not before or not _DASH_C_WORD.fullmatch(before[-1]):
         return False
-    program = next((w.strip("'\"") for w in reversed(before) if not w.startswith(("-", "+"))), "")
+    program = next((w for w in reversed(before) if not w.startswith(("-", "+"))), "")
     if _SHELL.fullmatch(program) or "su" in before:
         return True
     return before[-1] == "-c" and (kind is Kind.QUOTED or "'" in word or '"' in word)
 
 
 _DASH_C_WORD = re.compile(r"-[A-Za-z]*c|--command")
+_DISGUISE = re.compile(r"""[\\'"]|^.*[)}`](?=.)""", re.DOTALL)
+"""What may stand in or before a word without changing what it does: ``\\eval``, ``${empty}eval``."""
 _REDIRECT = ">"
 """Stands at the beginning of a redirection's target in the list of words."""

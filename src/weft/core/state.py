@@ -85,8 +85,9 @@ class JobState(Struct):
     word: str = ""
     native: str = ""
     sent_at: float = 0.0
+    not_found_since: float = 0.0
     not_found_at: float = 0.0
-    """When the backend last said that it knows no such job, since the last submission left."""
+    """When the backend first and last said that it knows no such job, since the last submission left."""
     orphaned: bool = False
     """Its runner is dead, but not all that it started."""
     unseen: int = 0
@@ -164,6 +165,8 @@ class State:
                 known.retired = False
 
     def _cases_retired(self, event: ev.CasesRetired) -> None:
+        unknown = [case_id for case_id in event.ids if case_id not in self.cases]
+        _require(not unknown, f"no such cases: {unknown}")
         for case_id in event.ids:
             self.cases[case_id].retired = True
 
@@ -192,8 +195,8 @@ class State:
 
     def _give_up(self, case_ids: Iterable[str]) -> None:
         for case_id in case_ids:
-            case = self.cases.get(case_id)
-            if case is not None and not case.done:
+            case = self.cases.get(case_id) or self.steps.get(case_id)
+            if case is not None and not self.counts(case):
                 case.given_up = True
 
     def _retry_asked(self, event: ev.RetryAsked) -> None:
@@ -203,7 +206,7 @@ class State:
         self.any_success = False
         self.first_failures = self.refusals = self.fruitless = 0
         named = [self.cases[case_id] for case_id in event.cases if case_id in self.cases]
-        for case in named or [*self.cases.values(), *self.steps.values()]:
+        for case in named if event.cases else [*self.cases.values(), *self.steps.values()]:
             if case.job or self.counts(case):
                 continue
             # What was learnt of its needs (timeouts, ooms) stays: the retry starts with more time or memory.
@@ -234,7 +237,9 @@ class State:
                 break
         for case in members:
             case.job = event.job
-        if event.kind is Kind.AFTER:
+        if event.kind is Kind.AFTER and self.fresh:
+            # An earlier success was for an incomplete table: until there is a new one, the step is still to be done.
+            members[0].done, members[0].runs, members[0].interruptions = "", 0, 0
             self.fresh = False
         if event.kind is Kind.PILOT:
             self.pilot = 0
@@ -280,10 +285,12 @@ class State:
         _require(not job.native, f"job {job.id} is submitted already")
         self._move(job, Phase.UPLOADING)
         job.sent_at = event.at
-        job.not_found_at = 0.0
+        job.not_found_since = job.not_found_at = 0.0
 
     def _not_found(self, event: ev.JobNotFound) -> None:
-        self._job(event.job).not_found_at = event.at
+        job = self._job(event.job)
+        job.not_found_since = job.not_found_since or event.at
+        job.not_found_at = event.at
 
     def _submitted(self, event: ev.JobSubmitted) -> None:
         job = self._job(event.job)
@@ -331,10 +338,11 @@ class State:
                 case = self._pool(job.kind)[case_id]
                 _count_failure(job, case, _INTERRUPTED)
                 case.last = _INTERRUPTED
-        # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job.
-        recorded = len(job.open) < len(job.cases)
-        fruitless = not (recorded or event.in_flight or job.cancel_asked)
-        self.fruitless = self.fruitless + 1 if fruitless else 0
+        if job.native:
+            # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job.
+            recorded = len(job.open) < len(job.cases)
+            fruitless = not (recorded or event.in_flight or job.cancel_asked)
+            self.fruitless = self.fruitless + 1 if fruitless else 0
         self._close(job, event.outcome, event.why, event.at)
 
     def _close(self, job: JobState, outcome: Outcome, why: str, at: float) -> None:
@@ -358,7 +366,7 @@ class State:
             job.open.remove(event.case)
             case.job = ""
         except KeyError:
-            if outcome is not _FINISHED or job.outcome is None or self.counts(case):
+            if outcome is not _FINISHED or job.outcome is None or self.counts(case) or event.case not in job.cases:
                 return  # told twice; only a success found late, after its job was closed, is news
         self.fresh = True
         case.last = outcome

@@ -1142,7 +1142,7 @@ class Slots:
                 run.stopped = "OUT_OF_MEMORY", "killed by the system, which had run out of memory"
             ended.append(run)
         if ended:
-            self.children.sweep({run.case.id.encode() for run in ended})
+            self.children.sweep()
         return ended
 
     def oom_killed(self) -> bool:
@@ -1820,11 +1820,11 @@ class Children:
             return [pid for pid in map(int, listed) if pid not in self.mains]
         return [pid for pid in children_by_scan().get(os.getpid(), []) if pid not in self.mains]
 
-    def sweep(self, ended: Set[bytes]) -> None:
-        """Kill what the ended cases left behind, for at most two seconds."""
+    def sweep(self) -> None:
+        """Kill what ended cases left behind; give up after two seconds, until the next case ends."""
         until = time.monotonic() + 2.0
         while True:
-            condemned = [pid for pid in self.orphans() if self.is_condemned(pid, ended)]
+            condemned = [pid for pid in self.orphans() if self.is_condemned(pid)]
             if not condemned or time.monotonic() > until:
                 return
             for pid in condemned:
@@ -1836,7 +1836,7 @@ class Children:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
 
-    def is_condemned(self, pid: int, ended: Set[bytes]) -> bool:
+    def is_condemned(self, pid: int) -> bool:
         """Tell whether an orphan belongs to no running case; an unknown one waits for all suspects' ends."""
         running = set(self.cases.values())
         environment = read_bytes("/proc/%d/environ" % pid).split(b"\0")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 20
 WIDEST = 24
 """Characters that a cell may take on the screen."""
-_NARROW = frozenset({"outcome", "weft_why"})
 
 
 def results_text(table: polars.DataFrame, *, width: int = WIDTH, rows: int = ROWS_SHOWN) -> str:

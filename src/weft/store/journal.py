@@ -21,6 +21,7 @@ from weft.errors import FolderError
 from weft.store.folder import disk_problem
 
 _PIECE = 1 << 20
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class Journal:
@@ -124,12 +125,12 @@ def _decoded(piece: bytes, path: Path, before: int) -> list[AnyEvent]:
         _check_format(piece.partition(b"\n")[0], path)
     try:
         return decode_lines(piece)
-    except msgspec.DecodeError:
+    except _NO_JSON:
         # Which line it is, is worth finding only now.
         for number, line in enumerate(piece.split(b"\n"), before + 1):
             try:
                 decode(line)
-            except msgspec.DecodeError as error:
+            except _NO_JSON as error:
                 raise _damaged(path, number, str(error)) from error
         raise
 
@@ -154,7 +155,7 @@ class _Head(msgspec.Struct):
 def _check_format(line: bytes, path: Path) -> None:
     try:
         head = msgspec.json.decode(line, type=_Head)
-    except msgspec.DecodeError as error:
+    except _NO_JSON as error:
         raise _damaged(path, 1, str(error)) from error
     if head.format > FORMAT:
         raise FolderError(

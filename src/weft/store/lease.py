@@ -52,7 +52,7 @@ class Lease:
     def take(self) -> None:
         """Become the writer; StudyLocked if a live process is."""
         for _ in range(3):
-            if self._create():
+            if self._create(self.path):
                 self._beat_at = time.monotonic()
                 return
             holder = held_by(self.path)
@@ -65,30 +65,34 @@ class Lease:
             self._clear_stale()
         raise StudyLocked("another process took the study up just now", where=str(self.path.parent))
 
-    def _create(self) -> bool:
+    def _create(self, path: Path) -> bool:
         """Create the file whole or not at all: written aside, then linked to its name, which must be free."""
         aside = self.path.with_name(f"{self.path.name}.{self._me.host}.{self._me.pid}")
         try:
             aside.write_bytes(msgspec.json.encode(self._me))
             try:
-                os.link(aside, self.path)
+                os.link(aside, path)
             finally:
                 aside.unlink()
         except FileExistsError:
             return False
         except OSError as error:
-            raise disk_problem(error, self.path) from error
+            raise disk_problem(error, path) from error
         return True
 
     def _clear_stale(self) -> None:
-        """Move a dead holder's file away; if a live one's was caught by a race, put it back."""
-        aside = self.path.with_name(f"{self.path.name}.stale.{self._me.host}.{self._me.pid}")
-        with contextlib.suppress(FileNotFoundError):
-            self.path.rename(aside)
-            if held_by(aside) is not None:
-                with contextlib.suppress(FileExistsError):
-                    os.link(aside, self.path)
-            aside.unlink()
+        """Remove a dead holder's file; one process at a time, since the next holder's could be taken for it."""
+        clearing = self.path.with_name(f"{self.path.name}.clearing")
+        if not self._create(clearing):
+            if _age(clearing) >= STALE:  # whoever cleared died at it
+                clearing.unlink(missing_ok=True)
+            return
+        try:
+            # Only who clears may remove a dead holder's file, so what is read here is what is removed.
+            if _is_dead(self.path):
+                self.path.unlink()
+        finally:
+            clearing.unlink(missing_ok=True)
 
     def beat(self) -> None:
         """Show that we live, every ``BEAT`` seconds; StudyLocked if the lease is ours no longer."""
@@ -109,17 +113,32 @@ class Lease:
 def held_by(path: Path) -> Holder | None:
     """The live holder of a lease file, if any."""
     holder = _read(path)
-    if holder is None:
-        return None
+    return holder if holder is not None and _lives(holder, path) else None
+
+
+def _lives(holder: Holder, path: Path) -> bool:
     if holder.host == socket.gethostname():
-        return holder if Process(holder.pid, holder.started).alive else None
-    return holder if _age(path) < STALE else None
+        return Process(holder.pid, holder.started).alive
+    return _age(path) < STALE
+
+
+def _is_dead(path: Path) -> bool:
+    """Is there a lease file, and no live process behind it (also where it is damaged)?"""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    try:
+        holder = msgspec.json.decode(data, type=Holder)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    return not _lives(holder, path)
 
 
 def _read(path: Path) -> Holder | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

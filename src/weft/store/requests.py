@@ -39,7 +39,7 @@ def waiting(folder: Path) -> list[tuple[Path, Request | None]]:
     for path in sorted(folder.glob("*.json")):
         try:
             found.append((path, decode_request(path.read_bytes())))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             found.append((path, None))
         except OSError:
             continue

@@ -10,7 +10,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -51,16 +51,14 @@ def load_polars() -> ModuleType:
 def csv_bytes(table: polars.DataFrame) -> bytes:
     """The table as CSV (UTF-8): strings quoted, all else bare, missing values empty."""
     pl = load_polars()
-    quoted = [
-        pl.concat_str(pl.lit('"'), pl.col(name).str.replace_all('"', '""', literal=True), pl.lit('"'))
-        if dtype == pl.String
-        else pl.col(name)
-        for name, dtype in table.schema.items()
+    # By columns, not expressions: in those a name like "*" has a meaning of its own.
+    columns = [
+        '"' + each.str.replace_all('"', '""', literal=True) + '"' if each.dtype == pl.String else each
+        for each in table.iter_columns()
     ]
-    names = [_quoted(name) for name in table.columns]
+    named = [each.alias(_quoted(name)) for each, name in zip(columns, table.columns, strict=True)]
     file = io.BytesIO()
-    named = [column.alias(name) for column, name in zip(quoted, names, strict=True)]
-    table.select(named).write_csv(file, quote_style="never")  # quoted above, and names with it
+    pl.DataFrame(named).write_csv(file, quote_style="never")  # quoted above, and names with it
     return file.getvalue()
 
 
@@ -108,22 +106,39 @@ _FIELD = re.compile(r'("(?:[^"]|"")*"|[^,\n]*)([,\n]|\Z)')
 
 def _read_csv(pl: ModuleType, data: bytes) -> polars.DataFrame:
     """Types are told by the quotes, and where a column is empty by what weft puts there."""
-    types = {
-        name: getattr(pl, TYPES.get(name, "String")) for name in _typed_columns(data.decode("utf-8-sig"))
-    }
-    table: polars.DataFrame = pl.read_csv(data, schema_overrides=types, infer_schema_length=None)
+    text = data.decode("utf-8-sig")
+    fields = _FIELD.finditer(text)
+    names, rows = [], len(text)
+    for field in fields:
+        names.append(_bare(field[1]).replace('""', '"'))
+        if field[2] != ",":
+            rows = field.end()
+            break
+    places = _typed_places(names, fields)
+    # Read without the header: polars leaves the quotes in it as they stand.
+    columns = [f"column_{place + 1}" for place in range(len(names))]
+    types = {columns[place]: getattr(pl, TYPES.get(names[place], "String")) for place in places}
+    table: polars.DataFrame = pl.read_csv(
+        text[rows:].encode(),
+        has_header=False,
+        raise_if_empty=False,
+        new_columns=columns,
+        schema_overrides=types,
+        infer_schema_length=None,
+    )
+    if not table.columns:
+        return pl.DataFrame(schema={name: getattr(pl, TYPES.get(name, "String")) for name in names})  # type: ignore[no-any-return]
+    table.columns = names
     return table
 
 
-def _typed_columns(text: str) -> set[str]:
+def _bare(text: str) -> str:
+    return text[1:-1] if text.startswith('"') else text
+
+
+def _typed_places(names: Sequence[str], fields: Iterator[re.Match[str]]) -> set[int]:
     """The columns that polars must not guess: those of every table, and text (its first value is quoted)."""
-    fields = _FIELD.finditer(text)
-    names = []
-    for field in fields:
-        names.append(field[1][1:-1].replace('""', '"') if field[1].startswith('"') else field[1])
-        if field[2] != ",":
-            break
-    typed = set(names)
+    typed = set(range(len(names)))
     unknown = {place for place, name in enumerate(names) if name not in TYPES}
     place = 0
     for field in fields:
@@ -132,7 +147,7 @@ def _typed_columns(text: str) -> set[str]:
         if place in unknown and field[1]:
             unknown.discard(place)
             if not field[1].startswith('"'):
-                typed.discard(names[place])
+                typed.discard(place)
         place = place + 1 if field[2] == "," else 0
     return typed
 

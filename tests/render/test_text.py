@@ -1,0 +1,167 @@
+"""What the screen shows: it fits, and it says what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.facts import Facts, study
+
+from weft.core.profile import profile_of
+from weft.model import Outcome
+from weft.render.records import results_json, results_text
+from weft.render.text import bar, columns, cut, fitting, profile_text, words
+from weft.store.folder import StudyFolder
+from weft.store.results import build_table
+
+
+def table(tmp_path: Path, facts: Facts) -> polars.DataFrame:
+    return build_table(facts.write(tmp_path / "journal.jsonl"), study())
+
+
+def test_columns_are_aligned() -> None:
+    assert columns([("case", "n"), ("a", "1"), ("bcd", "1,000")], right=[1]) == [
+        "case      n",
+        "a         1",
+        "bcd   1,000",
+    ]
+    assert columns([]) == []
+
+
+@given(st.text(), st.integers(3, 30))
+def test_a_cut_text_is_one_line_and_fits(text: str, width: int) -> None:
+    found = cut(text, width)
+    assert len(found) <= width
+    assert len(found.splitlines()) <= 1
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=5), st.integers(0, 60))
+def test_a_bar_is_as_long_as_it_should_be(parts: list[float], width: int) -> None:
+    found = bar(dict(zip("abcde", parts, strict=False)), width)
+    assert len(found) == width
+    assert list(found.rstrip()) == sorted(found.rstrip())
+    assert (" " in found) == (sum(parts) == 0 and width > 0)
+
+
+def test_a_bar_s_parts_have_their_shares() -> None:
+    assert bar({"#": 1, ".": 3}, 8) == "##......"
+    assert bar({"#": 1}, 8, whole=4) == "##      "
+
+
+def test_columns_that_fit_are_chosen_in_order() -> None:
+    widths = {"a": 4, "b": 9, "c": 3}
+    assert fitting(list(widths), widths.__getitem__, 9) == ["a", "c"]
+    assert fitting(list(widths), widths.__getitem__, 99) == ["a", "b", "c"]
+
+
+# Results
+
+
+def test_results_fit_and_say_what_is_not_shown(tmp_path: Path) -> None:
+    facts = Facts([{f"parameter_{n}": n + 0.123456 * row for n in range(12)} for row in range(30)])
+    text = results_text(table(tmp_path, facts))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("case          status   parameter_0")
+    assert len([line for line in lines if line.startswith("0000")]) == 20
+    assert "not shown: 10 rows of 30" in text
+    assert "not shown: 8 columns: parameter_4, " in text
+    assert "`weft results --csv FILE`" in text
+
+
+def test_what_is_the_same_in_every_row_is_told_once(tmp_path: Path) -> None:
+    facts = Facts([{"scale": scale, "record": "a.AT2"} for scale in (1, 2)])
+    text = results_text(table(tmp_path, facts))
+    assert text.count("a.AT2") == 1
+    assert "the same in every row: record = a.AT2" in text
+    assert "not shown" not in text
+
+
+def test_a_failure_s_why_is_shown(tmp_path: Path) -> None:
+    facts = Facts()
+    facts.run(facts.ids[0], result={"drift": 0.1 + 0.2})
+    facts.run(facts.ids[1], Outcome.FAILED, why="exit 3: no convergence at step 412")
+    lines = results_text(table(tmp_path, facts)).splitlines()
+    assert lines[0].split()[-1] == "weft_why"
+    assert lines[1].split() == ["000000000000", "done", "FINISHED", "0.5", "0.3"]
+    assert lines[2].endswith("exit 3: no convergenc...")
+
+
+def test_no_cases(tmp_path: Path) -> None:
+    assert results_text(table(tmp_path, Facts([]))) == "no cases"
+
+
+@given(st.integers(44, 200))
+def test_any_width_is_kept(width: int) -> None:
+    made = polars.DataFrame(
+        {
+            "case": ["a" * 12, "b" * 12],
+            "status": ["done", "failed"],
+            "x" * 30: [1.5, 2.5],
+            "y": ["long " * 20, "z"],
+        }
+    )
+    assert all(len(line) <= width for line in results_text(made, width=width).splitlines())
+
+
+def test_results_as_json_are_a_document_with_its_version(tmp_path: Path) -> None:
+    facts = Facts()
+    facts.run(facts.ids[0], result={"ok": True})
+    made = table(tmp_path, facts)
+    document = json.loads(b"".join(results_json(made, "frame")))
+    assert (document["format"], document["name"], document["columns"]) == (1, "frame", made.columns)
+    assert document["rows"] == made.to_dicts()
+    assert json.loads(b"".join(results_json(made.clear())))["rows"] == []
+
+
+# The profile
+
+
+def profile(jobs: int) -> str:
+    facts = Facts([{"scale": number} for number in range(jobs)])
+    for case in facts.ids:
+        facts.run(case, wall=30.0)
+    return profile_text(profile_of(facts.facts))
+
+
+@pytest.mark.parametrize("jobs", [1, 12, 40])
+def test_a_profile_fits_and_tells_of_jobs_that_it_leaves_out(jobs: int) -> None:
+    text = profile(jobs)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("frame-ab12-") == min(jobs, 12)
+    assert ("shorter job" in text) == (jobs > 12)
+
+
+def test_a_profile_says_where_the_time_went() -> None:
+    text = profile(2)
+    assert "1 min 10 s, 2 jobs, 2 runs" in text
+    assert "in cases    1 min 00 s, 0.9 at a time" in text
+    assert "43 % of the slots' time was spent in cases" in text
+    assert "r  RUNNING" in text
+    assert "rrrr" in text
+    assert "####" in text
+    assert "the longest runs" in text
+    assert text.isascii()
+
+
+def test_a_profile_of_a_study_that_runs_says_so() -> None:
+    facts = Facts()
+    facts.ran(facts.plan(facts.ids), facts.ids[0])
+    text = profile_text(profile_of(facts.facts))
+    assert "so far" in text
+    assert "1/2" in text
+    assert "RUNNING now" in text
+
+
+def test_a_profile_of_nothing() -> None:
+    assert profile_text(profile_of(Facts().facts)) == "frame: nothing has run yet"
+
+
+def test_stories_name_paths_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words(StudyFolder(tmp_path, "frame"), 0.0).place("j1") == ".weft/frame/jobs/j1"
+    assert words(StudyFolder("/elsewhere", "frame"), 0.0).place("j1") == "/elsewhere/.weft/frame/jobs/j1"
