@@ -29,6 +29,7 @@ from weft.core.revision import revision
 from weft.core.state import STEPS, State
 from weft.core.summary import Summary, summarize
 from weft.errors import NeedsDecision, NoStudyHere, StudyLocked, UsageError, WeftError
+from weft.render.text import words as render_words
 from weft.store import journal, requests
 from weft.store.folder import StudyFolder
 from weft.store.lease import Lease, held_by
@@ -133,8 +134,8 @@ class Study:
         state = journal.replay(self.folder.journal)
         known = set(state.cases)
         new = tuple(case_id for case_id in self.cases if case_id not in known)
+        now = self._now(state)
         state.apply_all(extend(state, self.cases, 0.0))
-        now = self._revision()
         question = self._question(state, now)
         state.revision = now.revision
         backend = self._backend()
@@ -183,9 +184,10 @@ class Study:
         steps = STEPS.values()
         chosen = what if what in steps else match([*state.cases, *state.jobs], what)
         facts = journal.read(self.folder.journal)
+        words = render_words(self.folder, time.time())
         if chosen in state.jobs:
-            return explain_job(facts, chosen)
-        return explain_case(facts, chosen, self.spec)
+            return explain_job(facts, chosen, words=words)
+        return explain_case(facts, chosen, self.spec, words=words)
 
     def fetch(
         self,
@@ -209,7 +211,9 @@ class Study:
         if in_the_way and not overwrite:
             raise UsageError(f"{in_the_way[0]} is there already", hint="give another folder, or --overwrite")
         taken = [
-            path for name in steps for path in unpack_job(self.folder, _last_job(state, name), Path(to) / name)
+            path
+            for name in steps
+            for path in unpack_job(self.folder, _last_job(state, name), Path(to) / name)
         ]
         if steps and len(steps) == len(named):
             return taken
@@ -322,12 +326,26 @@ class Study:
                     hint=f"run it first: weft run {other}",
                 )
 
-    def _revision(self) -> ev.StudyRecorded:
-        from weft.store.inputs import digests, source_of
+    def _now(self, state: State) -> ev.StudyRecorded:
+        """The study as it stands now, against what the books have seen of its files."""
+        from weft.store.inputs import digests, source_of, template_texts
 
         found = digests(self.spec, self.folder.digests)
+        defaults = {name: one.default for name, one in self.spec.parameters.items() if one.has_default}
+        for name, default in defaults.items():
+            if state.first_defaults.get(name, default) != default:
+                raise UsageError(
+                    f"the default of {name!r} was {state.first_defaults[name]!r} and is now {default!r}: cases that "
+                    "ran would become other cases",
+                    where=f"{self.spec.file or 'Study(...)'}: parameters.{name}.default",
+                    hint="put the default back; a default says what the cases from before the parameter used",
+                )
         return ev.StudyRecorded(
-            at=time.time(), revision=revision(self.spec, found), source=source_of(self.spec), digests=found
+            at=time.time(),
+            revision=revision(self.spec, found, template_texts(self.spec), state.first_digests),
+            source=source_of(self.spec),
+            digests=found,
+            defaults=defaults,
         )
 
     def _question(self, state: State, now: ev.StudyRecorded) -> Question | None:
@@ -394,7 +412,7 @@ class Study:
         from weft.engine import extend, run_started
 
         state = engine.state
-        now = self._revision()
+        now = self._now(state)
         question = self._question(state, now)
         answer = _answer(question, decide) if question else ""
         changed = state.recorded is not None and state.recorded.revision != now.revision

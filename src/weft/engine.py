@@ -22,7 +22,7 @@ from weft.core import events as ev
 from weft.core import plan as todo
 from weft.core.events import AnyEvent
 from weft.core.records import Record, in_flight, to_events
-from weft.core.state import JobState, State, told_key
+from weft.core.state import JobState, State
 from weft.errors import AnswerLost, BackendError
 from weft.model import Bundle, Case, Kind, Outcome, Study
 from weft.store import requests
@@ -192,7 +192,7 @@ class Engine:
 
     def _take_in(self, job: JobState, records: Sequence[Record], offset: int) -> None:
         """Journal what is new in these records, and how far they were read."""
-        facts = [fact for fact in to_events(job.id, records) if _is_news(job, fact)]
+        facts = [fact for fact in to_events(job.id, records) if self.state.is_news(fact)]
         self.record(*facts, ev.RecordsRead(at=self._clock(), job=job.id, offset=offset))
 
     # Performing
@@ -249,7 +249,9 @@ class Engine:
         if native is None:
             self.record(ev.JobNotFound(at=asked, by=self.backend.name, job=job.id))
             return False
-        self.record(ev.JobSubmitted(at=self._clock(), by=self.backend.name, job=job.id, native=native), sync=True)
+        self.record(
+            ev.JobSubmitted(at=self._clock(), by=self.backend.name, job=job.id, native=native), sync=True
+        )
         return True
 
     def _cancel(self, action: todo.Cancel) -> None:
@@ -282,17 +284,6 @@ class Engine:
         self.record(
             ev.JobEnded(at=self._clock(), job=job.id, outcome=outcome, why=why, in_flight=began), sync=True
         )
-
-
-def _is_news(job: JobState, fact: AnyEvent) -> bool:
-    """Has the journal not got this record yet (they are read in pieces, and once more at the end)?"""
-    if isinstance(fact, ev.CaseEnded):
-        return fact.case in job.open
-    if isinstance(fact, ev.RunnerEnded):
-        return job.last_word is None
-    if isinstance(fact, (ev.RunnerStarted, ev.SetupEnded, ev.SpanEnded, ev.FinishEnded)):
-        return told_key(fact) not in job.told
-    return True
 
 
 def extend(state: State, cases: Mapping[str, Case], now: float) -> list[AnyEvent]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Union
 
 from msgspec import Struct
 
-Value = Union[bool, int, float, str, None]
+Value = bool | int | float | str | None
 """A parameter's value: what TOML, CSV and JSON scalars have in common (a file is its path, as a string)."""
 
 Params = Mapping[str, Value]
@@ -89,7 +88,7 @@ class Model(Struct, frozen=True, kw_only=True):
     shared: tuple[str, ...] = ()
     """Files or folders, large and common, visible in every case's directory; folders end without a slash."""
     templates: tuple[str, ...] = ()
-    """Jinja2 templates; rendered per case under their own name less a ``.in``, ``.j2``, ``.jinja`` or ``.tmpl`` ending."""
+    """Jinja2 templates, rendered per case; less an ending such as ``.in``, their names are those of the results."""
     setup: tuple[str, ...] = ()
     env: Mapping[str, str] = {}
     """Environment of every case; values may hold ``{parameter}`` placeholders."""

@@ -38,12 +38,29 @@ def test_ctrl_c_lets_go_and_a_second_run_finishes(weft):
     assert (weft.folder / "count").read_text() == "x\n" * 3
 
 
+def test_a_run_whose_reader_leaves_lets_go_of_its_jobs(weft):
+    weft.study(SLOW, "[1, 2, 3, 4, 5, 6]")
+    words = " ".join(weft.argv("run"))
+    piped = subprocess.run(
+        ["sh", "-c", f"{words} | head -1"],
+        cwd=weft.folder,
+        env=weft.env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert piped.stderr == ""
+    assert weft.tell(piped.stdout) == "HH:MM:SS  0 of 6 cases done, 6 active\n"
+    assert len(weft.stands()["jobs_live"]) == 1
+    assert "6 of 6 cases done" in weft("run", code=0).out
+
+
 def test_a_detached_run_is_watched_and_cancelled(weft):
     weft.study("sleep 30; echo {i}", "[1, 2, 3]")
     said = weft("run", "--detach", code=7)
     assert weft.tell(said.out) == (
         "greetings runs on without this terminal (process PID).\n"
-        "next: `weft status` tells how it goes, `weft run` watches it, `weft cancel` stops it\n"
+        "next: `weft status --watch` follows it, `weft cancel` stops it\n"
     )
     weft.wait_for(lambda: weft.stands()["active"] == 3)
     status = weft("status", code=0)
@@ -82,14 +99,28 @@ def test_status_watches_until_the_run_ends(weft):
 def test_cancel_by_the_only_process_waits_until_the_jobs_have_stopped(weft):
     weft.study("sleep 30; echo {i}", "[1, 2, 3]")
     process = weft.start("run")
-    weft.wait_for(lambda: (weft.folder / ".weft").exists() and weft("status", "--json").code == 0)
-    weft.wait_for(lambda: weft.stands()["active"] == 3)
+    weft.wait_for(
+        lambda: (weft.folder / ".weft/greetings/journal.jsonl").exists() and weft.stands()["active"] == 3
+    )
     interrupt(process)
     said = weft("cancel", code=0)
     assert said.out == (
         "greetings: stopped everything; 0 of 3 cases done, 3 waiting\nnext: `weft run` runs what is waiting\n"
     )
     assert weft.stands()["jobs_live"] == []
+
+
+def test_a_run_that_is_cancelled_from_elsewhere_ends_with_130(weft):
+    weft.study("sleep 30; echo {i}", "[1, 2, 3]")
+    process = weft.start("run")
+    weft.wait_for(
+        lambda: (weft.folder / ".weft/greetings/journal.jsonl").exists() and weft.stands()["active"] == 3
+    )
+    weft("cancel", code=0)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == ""
+    assert out.splitlines()[-1] == "next: `weft run` runs what is waiting"
 
 
 def test_a_cancelled_case_is_given_up(weft):

@@ -55,7 +55,7 @@ def test_failed_cases_are_told_with_their_reasons(weft):
         "greetings: 2 of 3 cases done, 1 failed; took TIME",
         f"      1 x exit 3: no equilibrium at t = 2.5 ({case})",
         "table: .weft/greetings/results.csv (and results.parquet)",
-        "next: `weft explain CASE` tells a case's story, `weft retry` runs the failed ones again",
+        "next: `weft explain CASE` tells a case's story, `weft retry` runs the failed again",
     ]
     status = weft("status", code=0)
     assert status.out == (
@@ -64,7 +64,7 @@ def test_failed_cases_are_told_with_their_reasons(weft):
         "  jobs   1 ended\n"
         "why cases failed:\n"
         f"      1 x exit 3: no equilibrium at t = 2.5 ({case})\n"
-        "next: `weft explain CASE` tells a case's story, `weft retry` runs the failed ones again\n"
+        "next: `weft explain CASE` tells a case's story, `weft retry` runs the failed again\n"
     )
     story = weft.quick("explain", case[:6], code=0).out
     assert case in story
@@ -105,6 +105,19 @@ def test_retry_without_a_run_leaves_it_to_the_next_run(weft):
     assert "1 failed" in weft("run", code=3).out
 
 
+def test_hints_can_be_typed_as_they_stand(weft):
+    weft.study(FAILING)
+    parent, here = weft.folder.parent, weft.folder.rename(weft.folder.with_name("my study"))
+    weft.folder = parent
+    assert weft("run", "my study", code=3).out.splitlines()[-1] == (
+        "next: `weft explain 'my study' CASE` tells a case's story, `weft retry 'my study'` runs the failed again"
+    )
+    case = weft.quick("results", "my study", "--failed", "--json", "-", code=0).json["rows"][0]["case"]
+    weft.quick("explain", "my study", case, code=0)
+    weft("retry", "my study/study.toml", case, code=3)
+    weft.folder = here
+
+
 def test_a_case_that_does_not_exist(weft):
     weft.study()
     weft("run", code=0)
@@ -119,6 +132,28 @@ def test_a_case_that_does_not_exist(weft):
         assert answer.code in (1, 2), words
         assert answer.err.startswith("error: "), words
         assert "zzz" in answer.err, words
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"format":1', '"format":99', ["newer weft", "hint: upgrade weft"]),
+        ('{"event":"RunStarted"', "}", ["journal.jsonl:", "the journal is damaged", "hint: "]),
+    ],
+    ids=["newer", "damaged"],
+)
+def test_a_record_that_cannot_be_read_is_told_and_left_alone(weft, old, new, said):
+    weft.study()
+    weft("run", code=0)
+    journal = weft.folder / ".weft/greetings/journal.jsonl"
+    text = journal.read_text().replace(old, new, 1)
+    journal.write_text(text)
+    for words in (["status"], ["plan"], ["run"], ["results"], ["cancel"], ["retry"], ["profile"]):
+        answer = weft.quick(*words, code=1)
+        assert answer.out == "", words
+        for part in said:
+            assert part in answer.err, words
+    assert journal.read_text() == text
 
 
 def test_nothing_to_cancel(weft):
@@ -145,7 +180,7 @@ def test_plan_lists_cases_and_commands(weft):
     file.write_text(file.read_text().replace("[output]", 'word = ["it\'s"]\n[output]'))
     short = weft.quick("plan", code=0).out
     assert short.count("  new    i=") == 5
-    assert "and 15 more (`weft plan --cases` lists all)" in short
+    assert "and 15 more (`--cases` lists all)" in short
     every = weft.quick("plan", "--cases", "--commands", code=0).out
     commands = [line.split("  new    ")[1] for line in every.splitlines() if "  new    " in line]
     assert len(commands) == 20

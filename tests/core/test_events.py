@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 from msgspec import Raw
-
 from tests.core.facts import EVERY
+
 from weft.core import events as ev
 from weft.core.events import AnyEvent, Event, decode, decode_request, encode
 from weft.core.state import _HANDLERS

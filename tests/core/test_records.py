@@ -6,8 +6,8 @@ import json
 import random
 
 import pytest
-
 from tests.conftest import seeds
+
 from weft.core import events as ev
 from weft.core.records import in_flight, parse, to_events
 from weft.model import Outcome

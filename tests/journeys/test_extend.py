@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.journeys.place import Place
 
 STUDY = """\
@@ -133,3 +132,12 @@ def test_a_value_taken_away_leaves_the_table_and_comes_back_with_its_result(plac
     place.weft("run", code=3)
     assert place.log() == ["1", "2", "3"]
     assert [row["a"] for row in place.table()] == [1, 2, 3]
+
+
+def test_a_default_may_not_change(place: Place) -> None:
+    place.edit("study.toml", "a = [1, 2, 3]", "a = [1, 3]\nb = { values = [0, 1], default = 0 }")
+    place.weft("run")
+    place.edit("study.toml", "default = 0", "default = 1")
+    place.weft("run", code=2)
+    assert "default" in place.errors
+    assert place.log() == ["1", "1", "3", "3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from weft.cli.options import split_study, words_argument
+from weft.cli.options import at, split_study, words_argument
 from weft.errors import Exit
 
 
@@ -31,10 +31,10 @@ def command(words: tuple[str, ...]) -> int:
     after = loaded.cancel(jobs, cases)
     if before.running_by:
         click.echo(f"{before.name}: asked {before.running_by} to stop {_what(jobs, cases)}")
-        click.echo("next: `weft status` tells when it has")
+        click.echo(f"next: `weft status{at(study)}` tells when it has")
         return Exit.DONE
     click.echo(f"{before.name}: stopped {_what(jobs, cases)}; {report.counts(after)}")
-    step = report.next_step(after)
+    step = report.next_step(after, at(study))
     if step:
         click.echo(f"next: {step}")
     return Exit.DONE

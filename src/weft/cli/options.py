@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +34,11 @@ def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     if words and _names_a_study(words[0]):
         return words[0], tuple(words[1:])
     return HERE, tuple(words)
+
+
+def at(study: str) -> str:
+    """The study as it follows a command in a hint, so that the hint can be typed as it stands."""
+    return "" if study == HERE else f" {shlex.quote(study)}"
 
 
 def _names_a_study(word: str) -> bool:

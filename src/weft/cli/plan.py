@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import json_option, study_argument
+from weft.cli.options import at, json_option, study_argument
 from weft.errors import Exit
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def command(study: str, all_cases: bool, commands: bool, on: str, as_json: bool)
     if as_json:
         _print_json(loaded, planned, all_cases=all_cases, commands=commands)
         return Exit.DONE
-    for line in _summary(loaded, planned):
+    for line in _summary(loaded, planned, at(study)):
         click.echo(line)
     for line in _listing(loaded, planned, commands=commands, most=None if all_cases else FIRST_CASES):
         click.echo(line)
     return Exit.DONE
 
 
-def _summary(study: Study, planned: Planned) -> Iterator[str]:
+def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
     from weft.render.quantities import count
 
     head = f"{study.spec.name} on {study.spec.backend}"
@@ -53,11 +53,11 @@ def _summary(study: Study, planned: Planned) -> Iterator[str]:
     if planned.bundles:
         yield f"  jobs      {_jobs(planned)}"
         yield f"  each case {_limits(study)}"
-        yield f"  takes     {_time(planned)}"
+        yield f"  takes     {_time(planned, place)}"
     if planned.question is not None:
-        yield from _question(planned)
+        yield from _question(planned, place)
     if planned.failed:
-        yield "  `weft retry` runs the failed ones again"
+        yield f"  `weft retry{place}` runs the failed again"
 
 
 def _jobs(planned: Planned) -> str:
@@ -75,15 +75,15 @@ def _limits(study: Study) -> str:
     return ", ".join(parts)
 
 
-def _time(planned: Planned) -> str:
+def _time(planned: Planned, place: str) -> str:
     from weft.render.quantities import duration
 
     if planned.eta_s is None:
-        return "not known before some have run (`weft run --pilot 4` learns it)"
+        return f"not known before some have run (`weft run{place} --pilot 4` learns it)"
     return f"about {duration(planned.eta_s)}, going by the cases that have run"
 
 
-def _question(planned: Planned) -> Iterator[str]:
+def _question(planned: Planned, place: str) -> Iterator[str]:
     from weft.render.quantities import count
     from weft.render.text import WIDTH, cut
 
@@ -91,7 +91,7 @@ def _question(planned: Planned) -> Iterator[str]:
     assert question is not None  # noqa: S101  # the caller looked
     yield f"  changed   {cut(', '.join(question.changed), WIDTH - 12)}"
     yield f"            {count(question.results, 'case')} with results from before:"
-    yield "            `weft run --rerun` runs them again, `weft run --keep` keeps them"
+    yield f"            `weft run{place} --rerun` runs them again, `weft run{place} --keep` keeps them"
 
 
 def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None
     for number, case in enumerate(_chosen(study, planned)):
         if number == most:
             left = planned.todo - number
-            yield f"  and {left:,} more (`weft plan --cases` lists all)"
+            yield f"  and {left:,} more (`--cases` lists all)"
             return
         text = _command(study, case) if commands else _params(case)
         line = f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text}"

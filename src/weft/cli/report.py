@@ -16,7 +16,6 @@ from weft.core.summary import Summary
 from weft.errors import Exit
 from weft.model import Outcome, Status
 from weft.render.quantities import count
-from weft.render.text import WIDTH, cut
 
 if TYPE_CHECKING:
     from weft.api import Study
@@ -63,18 +62,18 @@ def standing(summary: Summary) -> str:
     return "finished, with failed cases" if summary.failed else "finished"
 
 
-def next_step(summary: Summary) -> str:
-    """The command that leads on from here; empty when all is done."""
+def next_step(summary: Summary, at: str = "") -> str:
+    """The command that leads on from here; empty when all is done. ``at`` names the study, as ``options.at`` does."""
     if summary.hold:
         return summary.hold_hint
     if summary.running_by:
-        return "`weft status --watch` follows it, `weft cancel` stops it"
+        return f"`weft status{at} --watch` follows it, `weft cancel{at}` stops it"
     if summary.jobs_live:
-        return "`weft run` takes them up again, `weft cancel` stops them"
+        return f"`weft run{at}` takes them up again, `weft cancel{at}` stops them"
     if summary.waiting:
-        return "`weft run` runs what is waiting"
+        return f"`weft run{at}` runs what is waiting"
     if summary.failed:
-        return "`weft explain CASE` tells a case's story, `weft retry` runs the failed ones again"
+        return f"`weft explain{at} CASE` tells a case's story, `weft retry{at}` runs the failed again"
     return ""
 
 
@@ -87,6 +86,7 @@ def failed_cases(study: Study) -> list[str]:
 
 def reasons(study: Study) -> list[Reason]:
     """Why the failed cases failed, most frequent first; texts that differ only in numbers are one reason."""
+    from weft.render.text import cut
     from weft.store import journal
 
     state = State()
@@ -128,14 +128,16 @@ def last_words(event: CaseEnded) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def reason_lines(found: list[Reason]) -> Iterator[str]:
+def reason_lines(found: list[Reason], at: str = "") -> Iterator[str]:
     """The reasons for the screen: count, why, and a case to look at."""
+    from weft.render.text import WIDTH, cut
+
     for reason in found[:MOST_REASONS]:
         example = f"(e.g. {reason.example})" if reason.count > 1 else f"({reason.example})"
         head = f"  {reason.count:>5,} x "
         yield f"{head}{cut(reason.why, WIDTH - len(head) - len(example) - 1)} {example}"
     if len(found) > MOST_REASONS:
-        yield f"  and {count(len(found) - MOST_REASONS, 'other reason')}: `weft results --failed`"
+        yield f"  and {count(len(found) - MOST_REASONS, 'other reason')}: `weft results{at} --failed`"
 
 
 def reasons_data(found: list[Reason]) -> list[dict[str, Any]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
-from weft.cli.options import json_option, split_study, words_argument
+from weft.cli.options import at, json_option, split_study, words_argument
 from weft.errors import Exit
 
 
@@ -21,6 +19,7 @@ def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
     takes them up.
     """
     from weft.api import Study
+    from weft.cli.run import watched
     from weft.render.quantities import count
 
     study, cases = split_study(words)
@@ -32,23 +31,7 @@ def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
     if no_run or before.running_by:
         loaded.retry(cases, run=False)
         what = count(len(cases) or before.failed, "case")
-        when = f"{before.running_by} takes it up" if before.running_by else "`weft run` runs them"
+        when = f"{before.running_by} takes it up" if before.running_by else f"`weft run{at(study)}` runs them"
         click.echo(f"{before.name}: asked to run {what} again; {when}")
         return Exit.DONE
-    return _run(loaded, cases, as_json)
-
-
-def _run(study: object, cases: tuple[str, ...], as_json: bool) -> int:
-    from weft.api import Study
-    from weft.cli.progress import view
-    from weft.cli.run import finish, let_go
-
-    assert isinstance(study, Study)  # noqa: S101
-    began = time.monotonic()
-    try:
-        with view(as_json=as_json) as shown:
-            summary = study.retry(cases, watch=shown.update)
-    except KeyboardInterrupt:
-        let_go(study)
-        return Exit.INTERRUPTED
-    return finish(study, summary, time.monotonic() - began, as_json=as_json)
+    return watched(loaded, at(study), lambda update: loaded.retry(cases, watch=update), as_json=as_json)

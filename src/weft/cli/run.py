@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import json_option, study_argument
+from weft.cli.options import at, json_option, study_argument
 from weft.cli.screen import is_terminal
 from weft.errors import Exit
 
 if TYPE_CHECKING:
-    from weft.api import Decide, Question, Study
+    from weft.api import Decide, Question, Study, Watch
     from weft.core.summary import Summary
 
 
@@ -43,26 +44,32 @@ def command(study: str, on: str, pilot: int | None, detach: bool, rerun: bool | 
     from weft.api import Study
 
     loaded = Study.load(study, on=on)
+    decide = _decide(rerun, as_json)
     if detach:
-        return _detach(loaded, on, pilot, rerun, as_json)
-    return _watch(loaded, pilot or 0, rerun, as_json)
+        return _detach(loaded, at(study), on, pilot, decide, as_json)
+    return watched(
+        loaded,
+        at(study),
+        lambda update: loaded.run(pilot=pilot or 0, decide=decide, watch=update),
+        as_json=as_json,
+    )
 
 
-def _watch(study: Study, pilot: int, rerun: bool | None, as_json: bool) -> int:
+def watched(study: Study, place: str, work: Callable[[Watch], Summary], *, as_json: bool) -> int:
+    """Do work that runs the study, show its progress, and say how it ended; returns the exit code."""
     from weft.cli.progress import view
 
     began = time.monotonic()
-    decide = _decide(rerun, as_json)
     try:
         with view(as_json=as_json) as shown:
-            summary = study.run(pilot=pilot, decide=decide, watch=shown.update)
+            summary = work(shown.update)
     except KeyboardInterrupt:
-        let_go(study)
+        _let_go(study, place)
         return Exit.INTERRUPTED
-    return finish(study, summary, time.monotonic() - began, as_json=as_json)
+    return _finish(study, place, summary, time.monotonic() - began, as_json)
 
 
-def finish(study: Study, summary: Summary, seconds: float, *, as_json: bool = False) -> int:
+def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json: bool) -> int:
     """Say how a run ended, and return the exit code that says the same."""
     from weft.cli import report
     from weft.cli.progress import print_json
@@ -77,10 +84,10 @@ def finish(study: Study, summary: Summary, seconds: float, *, as_json: bool = Fa
     click.echo(f"{summary.name}: {report.counts(summary)}; took {duration(seconds)}")
     if summary.hold:
         click.echo(f"held: {summary.hold}")
-    for line in report.reason_lines(found):
+    for line in report.reason_lines(found, place):
         click.echo(line)
     click.echo(f"table: {report.shown_path(study.folder.csv)} (and results.parquet)")
-    step = report.next_step(summary)
+    step = report.next_step(summary, place)
     if step:
         click.echo(f"next: {step}")
     return code
@@ -94,19 +101,20 @@ def _decide(rerun: bool | None, as_json: bool) -> Decide | str | None:
 
 
 def _ask(question: Question) -> str:
+    from weft.render.quantities import count
+
     click.echo(f"Changed since the last run: {', '.join(question.changed)}.")
-    click.echo(f"{question.results:,} cases have results from before.")
-    answer: str = click.prompt(
-        "Run them again, or keep their results?", type=click.Choice(question.choices), default="rerun"
-    )
+    click.echo(f"Results from before: {count(question.results, 'case')}.")
+    answer: str = click.prompt("Run these again, or keep their results?", type=click.Choice(question.choices))
     return answer
 
 
-def _detach(study: Study, on: str, pilot: int | None, rerun: bool | None, as_json: bool) -> int:
+def _detach(
+    study: Study, place: str, on: str, pilot: int | None, decide: Decide | str | None, as_json: bool
+) -> int:
     from weft.api import _answer as answered
     from weft.cli.progress import print_json
 
-    decide = _decide(rerun, as_json)
     question = study.plan().question  # asked here: the process that goes on has nobody to ask
     answer = answered(question, decide) if question is not None else ""
     options = [*(["--on", on] if on else []), *(["--pilot", str(pilot)] if pilot else [])]
@@ -115,12 +123,12 @@ def _detach(study: Study, on: str, pilot: int | None, rerun: bool | None, as_jso
         print_json({"type": "detached", "pid": pid, "log": str(study.folder.log)})
     else:
         click.echo(f"{study.spec.name} runs on without this terminal (process {pid}).")
-        click.echo("next: `weft status` tells how it goes, `weft run` watches it, `weft cancel` stops it")
+        click.echo(f"next: `weft status{place} --watch` follows it, `weft cancel{place}` stops it")
     return Exit.STILL_RUNNING
 
 
-def let_go(study: Study) -> None:
+def _let_go(study: Study, place: str) -> None:
     """Say that the jobs go on, and how to come back."""
     click.echo(err=True)
     click.echo(f"Let go of {study.spec.name}; its jobs go on.", err=True)
-    click.echo("next: `weft run` takes it up again, `weft cancel` stops the jobs", err=True)
+    click.echo(f"next: `weft run{place}` takes it up again, `weft cancel{place}` stops the jobs", err=True)

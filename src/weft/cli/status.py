@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import json_option, study_argument
+from weft.cli.options import at, json_option, study_argument
 from weft.errors import Exit
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def command(study: str, watch: bool, as_json: bool) -> int:
     if as_json:
         _print_json(loaded, summary)
     else:
-        _print(loaded, summary)
+        _print(loaded, summary, at(study))
     return exit_code(summary) if watch else Exit.DONE
 
 
@@ -52,7 +52,7 @@ def _watched(study: Study, as_json: bool) -> Summary:
     return summary
 
 
-def _print(study: Study, summary: Summary) -> None:
+def _print(study: Study, summary: Summary, place: str) -> None:
     from weft.cli import report
     from weft.render.quantities import count
 
@@ -67,9 +67,9 @@ def _print(study: Study, summary: Summary) -> None:
         click.echo(f"  {count(summary.retired, 'case')} of before no longer in the study")
     if summary.failed:
         click.echo("why cases failed:")
-        for line in report.reason_lines(report.reasons(study)):
+        for line in report.reason_lines(report.reasons(study), place):
             click.echo(line)
-    step = report.next_step(summary)
+    step = report.next_step(summary, place)
     if step:
         click.echo(f"next: {step}")
 

@@ -10,12 +10,10 @@ raises it. Old formats open for ever: the classes below only ever gain fields wi
 
 from __future__ import annotations
 
-from typing import Union
-
 import msgspec
 from msgspec import Raw, Struct
 
-from weft.model import Kind, Outcome, Phase
+from weft.model import Kind, Outcome, Phase, Value
 
 FORMAT = 1
 EMPTY_OBJECT = Raw(b"{}")
@@ -49,6 +47,8 @@ class StudyRecorded(Event, frozen=True, kw_only=True, gc=False):
     source: str
     digests: dict[str, str] = {}
     """Content hash of every input, by path."""
+    defaults: dict[str, Value] = {}
+    """The parameters that have a default, with it."""
 
 
 class CasesAdded(Event, frozen=True, kw_only=True, gc=False):
@@ -280,37 +280,37 @@ class RunnerEnded(Event, frozen=True, kw_only=True, gc=False):
     idle: float = 0.0
 
 
-AnyEvent = Union[
-    Opened,
-    StudyRecorded,
-    CasesAdded,
-    CasesRetired,
-    RevisionKept,
-    RunStarted,
-    RunStopped,
-    CancelAsked,
-    RetryAsked,
-    Held,
-    JobPlanned,
-    JobSubmitSent,
-    JobNotFound,
-    JobSubmitted,
-    JobRefused,
-    JobSeen,
-    JobUnseen,
-    JobGone,
-    CancelSent,
-    RecordsRead,
-    JobEnded,
-    RunnerStarted,
-    SetupEnded,
-    CaseEnded,
-    SpanEnded,
-    FinishEnded,
-    RunnerEnded,
-]
+AnyEvent = (
+    Opened
+    | StudyRecorded
+    | CasesAdded
+    | CasesRetired
+    | RevisionKept
+    | RunStarted
+    | RunStopped
+    | CancelAsked
+    | RetryAsked
+    | Held
+    | JobPlanned
+    | JobSubmitSent
+    | JobNotFound
+    | JobSubmitted
+    | JobRefused
+    | JobSeen
+    | JobUnseen
+    | JobGone
+    | CancelSent
+    | RecordsRead
+    | JobEnded
+    | RunnerStarted
+    | SetupEnded
+    | CaseEnded
+    | SpanEnded
+    | FinishEnded
+    | RunnerEnded
+)
 
-Request = Union[CancelAsked, RetryAsked]
+Request = CancelAsked | RetryAsked
 """The facts that other processes may leave for the writer."""
 
 _encoder = msgspec.json.Encoder()

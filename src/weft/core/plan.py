@@ -14,7 +14,6 @@ keep weft's promise that no job is submitted twice and no case runs while an ear
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Union
 
 from msgspec import Struct
 
@@ -69,7 +68,7 @@ class Hold(Struct, frozen=True):
     cancel: bool = False
 
 
-Action = Union[Submit, Find, Collect, Cancel, CloseAsLost, Hold]
+Action = Submit | Find | Collect | Cancel | CloseAsLost | Hold
 
 
 def plan(study: Study, state: State, limits: Limits, now: float) -> list[Action]:

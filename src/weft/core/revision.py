@@ -9,37 +9,43 @@ its old cases keep their ids. So that their revision stays too, the words of the
 the environment in which such a parameter stands do not count, nor does a flag directly before such a word; in
 a template, ``{{ name }}`` counts as the default's text.
 
-Files that are values of parameters do not count either, or adding one would make all results old: a case
-answers for its own files, by ``case_revision``.
+A file that is the value of a parameter counts only once its content differs from what it was when it was first
+seen: adding another file must not make the results of the others old.
 """
 
 from __future__ import annotations
 
 import json
-import posixpath
 import re
 from collections.abc import Mapping
 from hashlib import blake2b
 
 from weft.core.command import text_placeholders
 from weft.core.shell import HOLES, Kind, Piece, scan
-from weft.model import Params, Study
+from weft.model import Study
 
 _NONE: Mapping[str, str] = {}
 
 
-def revision(study: Study, digests: Mapping[str, str], templates: Mapping[str, str] = _NONE) -> str:
+def revision(
+    study: Study,
+    digests: Mapping[str, str],
+    templates: Mapping[str, str] = _NONE,
+    first: Mapping[str, str] = _NONE,
+) -> str:
     """Return the revision of a study: 12 hex digits.
 
     Args:
         study: the study.
         digests: the content digest of every file it names, by path (``store/inputs.py`` makes them).
         templates: the text of templates, by path; one without text counts by its digest.
+        first: the digests that files had when they were first seen, by path.
     """
     model = study.model
     optional = {name for name, parameter in study.parameters.items() if parameter.has_default}
-    of_parameters = parameter_files(study)
-    counted = {path: d for path, d in digests.items() if path not in of_parameters and path not in templates}
+    not_counted = {path for path in parameter_files(study) if first.get(path) in (None, digests.get(path))}
+    not_counted.update(templates)
+    counted = {path: digest for path, digest in digests.items() if path not in not_counted}
     parts = {
         "command": normal_command(model.command, optional),
         "setup": list(model.setup),
@@ -53,17 +59,6 @@ def revision(study: Study, digests: Mapping[str, str], templates: Mapping[str, s
         else None,
     }
     return _hash(parts)
-
-
-def case_revision(base: str, params: Params, study: Study, digests: Mapping[str, str]) -> str:
-    """Return the revision of one case: the study's, or with file parameters a hash of it and the files'
-    contents."""
-    paths = {
-        posixpath.normpath(value)
-        for name, value in params.items()
-        if name in study.parameters and study.parameters[name].is_file and isinstance(value, str)
-    }
-    return _hash([base, sorted((path, digests.get(path, "")) for path in paths)]) if paths else base
 
 
 def parameter_files(study: Study) -> frozenset[str]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.core.state import CaseState, JobState, State
+from weft.core.state import CaseState, State
 from weft.model import Outcome
 
 
@@ -82,7 +82,7 @@ class Runs:
 
     def _case_ended(self, event: ev.CaseEnded) -> None:
         job = self.state.jobs.get(event.job)
-        if job is None or not self._is_news(event, job):
+        if job is None or not self.state.is_news(event):
             return
         result = bytes(event.result)
         run = Run(
@@ -98,14 +98,6 @@ class Runs:
             result=b"" if result == b"{}" else result,
         )
         self._put(event.case, run)
-
-    def _is_news(self, event: ev.CaseEnded, job: JobState) -> bool:
-        """Was it not told before? As in the state, a success found late, after the job was closed, is."""
-        if event.case in job.open:
-            return True
-        case = self.state.cases.get(event.case)
-        late = event.outcome is Outcome.FINISHED and job.outcome is not None
-        return late and case is not None and not self.state.counts(case)
 
     def _job_ended(self, event: ev.JobEnded) -> None:
         job = self.state.jobs.get(event.job)

@@ -10,13 +10,13 @@ How a case stands (waiting, active, done, failed) is never stored: ``State.statu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Union
+from typing import Any
 
 from msgspec import Struct
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.model import Kind, Outcome, Phase, Status
+from weft.model import Kind, Outcome, Phase, Status, Value
 
 INTERRUPTIONS = 5
 """Times that the site may interrupt one case before it counts as failed."""
@@ -115,6 +115,10 @@ class State:
         self.kept: set[str] = set()
         self.recorded: ev.StudyRecorded | None = None
         """The study as it stood at the last run."""
+        self.first_digests: dict[str, str] = {}
+        """What every input held when it was first seen."""
+        self.first_defaults: dict[str, Value] = {}
+        """The default of every parameter that ever had one, as it was first given."""
         self.cases: dict[str, CaseState] = {}
         self.steps = {"before": CaseState(), "after": CaseState()}
         self.jobs: dict[str, JobState] = {}
@@ -154,6 +158,10 @@ class State:
             self.any_success, self.first_failures = False, 0
         self.revision = event.revision
         self.recorded = event
+        for path, digest in event.digests.items():
+            self.first_digests.setdefault(path, digest)
+        for name, default in event.defaults.items():
+            self.first_defaults.setdefault(name, default)
 
     def _cases_added(self, event: ev.CasesAdded) -> None:
         cases = self.cases
@@ -323,7 +331,7 @@ class State:
     def _gone(self, event: ev.JobGone) -> None:
         job = self._job(event.job)
         self._move(job, Phase.COLLECTING)
-        job.gone, job.word, job.why = event.outcome, event.word, event.why
+        job.gone, job.word, job.why = event.outcome, event.word, job.why or event.why
 
     def _cancel_sent(self, event: ev.CancelSent) -> None:
         self._job(event.job).cancel_sent_at = event.at
@@ -366,8 +374,13 @@ class State:
             job.open.remove(event.case)
             case.job = ""
         except KeyError:
-            if outcome is not _FINISHED or job.outcome is None or self.counts(case) or event.case not in job.cases:
-                return  # told twice; only a success found late, after its job was closed, is news
+            if (
+                outcome is not _FINISHED
+                or job.outcome is None
+                or self.counts(case)
+                or event.case not in job.cases
+            ):
+                return  # told twice; the same rule as in ``is_news``, spelt out since this is where replay's time goes
         self.fresh = True
         case.last = outcome
         case.wall = event.wall
@@ -405,6 +418,22 @@ class State:
         self._job(event.job).told.add(told_key(event))
 
     # The questions
+
+    def is_news(self, event: AnyEvent) -> bool:
+        """Is this record of a node not in the books yet? (They are read in pieces, and once more at the end.)
+
+        Of a job that was closed, only a success counts as news: it came late, and is not lost.
+        """
+        if not isinstance(event, NodeFact) or event.job not in self.jobs:
+            return True
+        job = self.jobs[event.job]
+        if isinstance(event, ev.CaseEnded):
+            case = self.cases.get(event.case)
+            late = job.outcome is not None and event.outcome is _FINISHED and event.case in job.cases
+            return event.case in job.open or (late and case is not None and not self.counts(case))
+        if isinstance(event, ev.RunnerEnded):
+            return job.last_word is None
+        return told_key(event) not in job.told
 
     def counts(self, case: CaseState) -> bool:
         """Has the case a success that still counts?"""
@@ -458,8 +487,12 @@ def _count_failure(job: JobState, case: CaseState, outcome: Outcome) -> bool:
     return True
 
 
-RunnerFact = Union[ev.RunnerStarted, ev.SetupEnded, ev.SpanEnded, ev.FinishEnded]
+RunnerFact = ev.RunnerStarted | ev.SetupEnded | ev.SpanEnded | ev.FinishEnded
 """What the runner says of itself rather than of a case."""
+
+
+NodeFact = RunnerFact | ev.CaseEnded | ev.RunnerEnded
+"""What comes from a node's records."""
 
 
 def told_key(event: RunnerFact) -> tuple[str, float]:

@@ -48,7 +48,7 @@ class StudyFolder:
 
     def zips(self, job_id: str) -> list[Path]:
         """The output ZIPs of a job, in order."""
-        return sorted(self.job(job_id).glob("out-*.zip"))
+        return sorted(self.job(job_id).glob("out-*.zip"), key=lambda path: (len(path.name), path.name))
 
     @property
     def exists(self) -> bool:

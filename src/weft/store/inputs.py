@@ -243,6 +243,17 @@ def digests(study: Study, cache_path: str | os.PathLike[str] | None = None) -> d
     return found
 
 
+def template_texts(study: Study) -> dict[str, str]:
+    """Return the text of every template, by its path; one that cannot be read as text is left out."""
+    found = {}
+    for name in study.model.templates:
+        try:
+            found[name] = (Path(study.folder) / name).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+    return found
+
+
 def source_of(study: Study) -> str:
     """Return the text of the study file, for the record; nothing for a study made in Python."""
     try:

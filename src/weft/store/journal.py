@@ -138,13 +138,12 @@ def _decoded(piece: bytes, path: Path, before: int) -> list[AnyEvent]:
 def _illegal(path: Path, error: IllegalEvent) -> FolderError:
     """The complaint about the fact that was refused; its line is found by replaying once more."""
     state = State()
-    number = 0
     for number, event in enumerate(read(path), 1):
         try:
             state.apply(event)
         except IllegalEvent:
-            break
-    return _damaged(path, number, str(error))
+            return _damaged(path, number, str(error))
+    raise error  # it was refused a moment ago: the file has changed under our eyes
 
 
 class _Head(msgspec.Struct):

@@ -15,8 +15,15 @@ from weft.store.complaints import Complaints, Key
 
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
 _UNITS = {
-    **{"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12},
-    **{"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40},
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
 }
 
 
@@ -115,7 +122,7 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            self.wrong(name, "a whole number")
+            self.wrong(name, "a whole number", f"write {name} = {max(least, 2)}")
         elif not least <= value < 2**63:
             self.complain(
                 name,
@@ -132,7 +139,7 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, (int, float)) or isinstance(value, bool):
-            self.wrong(name, "a number")
+            self.wrong(name, "a number", f"write {name} = 5")
         elif not 0 < value < 2**63:
             self.complain(name, "the number is out of range", "give a number above 0")
         else:

@@ -346,7 +346,7 @@ def _scalars(section: Section) -> dict[str, Value]:
         if isinstance(value, (bool, int, float, str)):
             settings[name] = value
         else:
-            section.wrong(name, "a number, a string, true or false")
+            section.wrong(name, "a number, a string, true or false", "a setting is a single value")
     return settings
 
 
