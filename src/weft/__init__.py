@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from weft.api import Planned, Question, Study
+    from weft.api import Study
+    from weft.core.forecast import Planned, Question
     from weft.core.summary import Summary
     from weft.errors import WeftError
 
 __all__ = ["Planned", "Question", "Study", "Summary", "WeftError"]
 
 _HOMES = {
-    "Planned": "weft.api",
-    "Question": "weft.api",
+    "Planned": "weft.core.forecast",
+    "Question": "weft.core.forecast",
     "Study": "weft.api",
     "Summary": "weft.core.summary",
     "WeftError": "weft.errors",

@@ -9,13 +9,9 @@ next one takes up from the journal.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from weft.backends.base import Backend, Collected, Packed, Refused, Seen
 from weft.core import events as ev
@@ -34,8 +30,6 @@ from weft.store.lease import Lease
 Watch = Callable[[State, Sequence[AnyEvent]], None]
 """Called with the state and the facts that are new, after each round that had any."""
 
-_CASES_PER_EVENT = 1000
-
 
 class Engine:
     """The loop of one study; made by ``api.py`` once the lease is held and the journal replayed."""
@@ -53,7 +47,7 @@ class Engine:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         write_table: Callable[[], None] = lambda: None,
-        unpack_before: Callable[[str], None] = lambda job: None,
+        unpack_before: Callable[[str], object] = lambda job: None,
         watch: Watch | None = None,
     ) -> None:
         self.study = study
@@ -284,25 +278,3 @@ class Engine:
         self.record(
             ev.JobEnded(at=self._clock(), job=job.id, outcome=outcome, why=why, in_flight=began), sync=True
         )
-
-
-def extend(state: State, cases: Mapping[str, Case], now: float) -> list[AnyEvent]:
-    """The facts that bring the books in line with the study's present cases."""
-    fresh = [
-        case for case_id, case in cases.items() if case_id not in state.cases or state.cases[case_id].retired
-    ]
-    gone = [case_id for case_id, _ in state.present() if case_id not in cases]
-    facts: list[AnyEvent] = [
-        ev.CasesAdded(
-            at=now,
-            ids=[case.id for case in part],
-            params=[msgspec.Raw(msgspec.json.encode(case.params)) for case in part],
-        )
-        for part in (fresh[i : i + _CASES_PER_EVENT] for i in range(0, len(fresh), _CASES_PER_EVENT))
-    ]
-    return [*facts, ev.CasesRetired(at=now, ids=gone)] if gone else facts
-
-
-def run_started(backend: str, pilot: int, now: float) -> ev.RunStarted:
-    """The fact that this process takes the study up."""
-    return ev.RunStarted(at=now, host=socket.gethostname(), pid=os.getpid(), backend=backend, pilot=pilot)

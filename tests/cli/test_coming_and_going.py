@@ -196,7 +196,7 @@ def test_progress_is_drawn_on_a_terminal(weft):
     assert "2 of 3 cases done, 1 failed" in terminal.shown
 
 
-@pytest.mark.parametrize("words", [["run"], ["status"], ["rnu"]])
+@pytest.mark.parametrize("words", [["run"], ["rnu"]])
 def test_no_color_is_honoured(weft, words):
     weft.study("sleep 0.4; test {i} -ne 1", "[1, 2, 3]")
     weft("run", code=3)

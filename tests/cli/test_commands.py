@@ -344,3 +344,22 @@ def test_doctor(weft):
     missing = weft("doctor", "absent", code=1)
     assert "PROBLEM  folder" in missing.out
     assert "Not ready: 1 " in missing.out
+
+
+def test_explain_without_a_word_tells_why_the_study_stands_as_it_does(weft):
+    weft.study(FAILING)
+    weft("run", code=3)
+    told = weft.quick("explain", code=0).out
+    assert "2 of 3" in told or "failed" in told
+    assert weft.quick("explain", "--json", code=0).json["asked"] == ""
+
+
+def test_retry_after_a_change_asks_as_run_does_and_leaves_no_request_behind(weft):
+    weft.study(FAILING)
+    weft("run", code=3)
+    weft.study(FAILING.replace("-ne 2", "-ne 9"))
+    refused = weft("retry", code=4)
+    assert "--keep" in refused.err
+    assert list((weft.folder / ".weft/greetings/requests").iterdir()) == []
+    weft("retry", "--keep", code=0)
+    assert weft.quick("status", code=0).out.startswith("greetings on local: finished")

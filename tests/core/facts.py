@@ -38,7 +38,14 @@ EVERY: list[AnyEvent] = [
     ev.RunnerStarted(at=1.0, by="node", job="j", host="h", cores=2, memory=10, slots=2, python="3", note="n"),
     ev.SetupEnded(at=1.0, by="node", job="j", exit=0, seconds=1.0, changed={"PATH": "/x"}),
     ev.CaseEnded(
-        at=1.0, by="node", job="j", case="a", outcome=Outcome.FINISHED, start=0.5, exit=0, result=Raw(b'{"u":1.5}')
+        at=1.0,
+        by="node",
+        job="j",
+        case="a",
+        outcome=Outcome.FINISHED,
+        start=0.5,
+        exit=0,
+        result=Raw(b'{"u":1.5}'),
     ),
     ev.SpanEnded(at=1.0, by="node", job="j", span="PACK", start=0.5),
     ev.FinishEnded(at=1.0, by="node", job="j", exit=3, seconds=0.1, tail="t"),
@@ -60,7 +67,9 @@ def planned(job: str, *cases: str, kind: Kind = Kind.CASES, at: float = 1.0, rev
     return ev.JobPlanned(at=at, job=job, kind=kind, backend="local", cases=list(cases), revision=revision)
 
 
-def submitted(job: str, *cases: str, kind: Kind = Kind.CASES, at: float = 1.0, revision: str = "r") -> list[AnyEvent]:
+def submitted(
+    job: str, *cases: str, kind: Kind = Kind.CASES, at: float = 1.0, revision: str = "r"
+) -> list[AnyEvent]:
     """A job up to where it is known to exist."""
     return [
         planned(job, *cases, kind=kind, at=at, revision=revision),
@@ -69,16 +78,25 @@ def submitted(job: str, *cases: str, kind: Kind = Kind.CASES, at: float = 1.0, r
     ]
 
 
-def case(job: str, case_id: str, outcome: Outcome = Outcome.FINISHED, at: float = 2.0, wall: float = 1.0) -> AnyEvent:
+def case(
+    job: str, case_id: str, outcome: Outcome = Outcome.FINISHED, at: float = 2.0, wall: float = 1.0
+) -> AnyEvent:
     return ev.CaseEnded(at=at, by="node", job=job, case=case_id, outcome=outcome, start=at - wall, wall=wall)
 
 
-def ended(job: str, outcome: Outcome = Outcome.FINISHED, at: float = 3.0, in_flight: Iterable[str] = ()) -> AnyEvent:
+def ended(
+    job: str, outcome: Outcome = Outcome.FINISHED, at: float = 3.0, in_flight: Iterable[str] = ()
+) -> AnyEvent:
     return ev.JobEnded(at=at, job=job, outcome=outcome, in_flight=list(in_flight))
 
 
 def whole(
-    job: str, *cases: str, outcome: Outcome = Outcome.FINISHED, kind: Kind = Kind.CASES, at: float = 1.0, revision: str = "r"
+    job: str,
+    *cases: str,
+    outcome: Outcome = Outcome.FINISHED,
+    kind: Kind = Kind.CASES,
+    at: float = 1.0,
+    revision: str = "r",
 ) -> list[AnyEvent]:
     """A job from its plan to its end, with every case ending like this."""
     return [

@@ -144,9 +144,55 @@ VALUES = [
     ";echo PWN''ED #",
 ]
 tokens = st.sampled_from(
-    ["{v}", "{v}", "'", '"', "`", "$(", ")", "$((", "))", "${x:-", "${x}", "}", "$'", "$\"", "\\", "\n", " ", " ", ";", "#", "x", "case x in ",
-     "a)", ";;", "esac", "<<E\n", "\nE\n", "eval ", "echo ", "echo ", "[[ ", " ]]", "((", "$[", "]", "-c ", "bash ", "a[", "]=1", "$x", "{{", "}}", "$", "&", "|", ">"]
-)  # fmt: skip
+    [
+        "{v}",
+        "{v}",
+        "'",
+        '"',
+        "`",
+        "$(",
+        ")",
+        "$((",
+        "))",
+        "${x:-",
+        "${x}",
+        "}",
+        "$'",
+        '$"',
+        "\\",
+        "\n",
+        " ",
+        " ",
+        ";",
+        "#",
+        "x",
+        "case x in ",
+        "a)",
+        ";;",
+        "esac",
+        "<<E\n",
+        "\nE\n",
+        "eval ",
+        "echo ",
+        "echo ",
+        "[[ ",
+        " ]]",
+        "((",
+        "$[",
+        "]",
+        "-c ",
+        "bash ",
+        "a[",
+        "]=1",
+        "$x",
+        "{{",
+        "}}",
+        "$",
+        "&",
+        "|",
+        ">",
+    ]
+)
 
 
 @settings(max_examples=400, deadline=None)
@@ -161,8 +207,12 @@ def test_no_template_lets_a_value_become_code(template: str, value: str) -> None
     for shell in SHELLS[:2]:
         done = subprocess.run(
             [shell, "-c", f"cd /nonexistent 2>/dev/null; PATH=/nowhere; {command}"],
-            capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd="/proc", timeout=20,
-        )  # fmt: skip
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd="/proc",
+            timeout=20,
+        )
         assert b"PWNED" not in done.stdout + done.stderr, (shell, command)
 
 
@@ -177,22 +227,52 @@ def test_the_test_above_would_see_code() -> None:
 @pytest.mark.parametrize(
     ("template", "word"),
     [
-        ("echo '{v}'", "single quotes"), ("echo 'a\n{v}b'", "single quotes"), ("echo `cat {v}`", "backticks"),
-        ("echo \"`cat {v}`\"", "backticks"), ("echo $'{v}'", "shells"), ("echo 1 # {v}", "comment"),
-        ("echo ${x:-{v}}", "${...}"), ("echo \"${x:-{v}}\"", "${...}"), ("echo $(({v} + 1))", "compute"),
-        ("echo \"$((1 + {v}))\"", "compute"), ("cat <<E\n{v}\nE\n", "here-document"), ("cat <<{v}\n", "here-document"),
-        ("cat <<'E'\nit's {v}\nE\necho {v}", "here-document"), ("bash -c \"echo {v}\"", "-c"), ("sh -c {v}", "-c"),
-        ("srun -n 1 bash -lc \"x {v}\"", "-c"), ("bash 2>err -ec {v}", "-c"), ("$SHELL -c {v}", "-c"),
-        ("env A=1 /bin/bash \\\n -lc {v}", "-c"), ("own -c \"{v}\"", "-c"), ("python3 -c \"print({v})\"", "-c"),
-        ("su user -c {v}", "-c"), ("eval {v}", "eval"), ("eval \"run {v}\"", "eval"), ("x=1 eval a {v}", "eval"),
-        ("if eval {v}; then :; fi", "eval"), ("command eval {v}", "eval"), ("\\eval {v}", "eval"), ("${x}eval {v}", "eval"), ("'ev'al {v}", "eval"), ("trap {v} EXIT", "trap"),
-        ("ssh host run {v}", "ssh"), ("[[ {v} -eq 1 ]]", "[["), ("test -v {v}", "test -v"), ("a[{v}]=1", "name[...]"),
-        ("unset {v}", "unset"), ("echo \\{v}", "backslash"), ("echo \"\\{v}\"", "backslash"), ("((x={v}))", "(("),
-        ("echo $[{v}]", "$["), ("echo \"$(case a in a) echo {v};; esac)\"", "case"),
-        ("echo $(: # )\n) {v}", "comment in $(...)"), ("echo $'a\\'b' {v}", "$'...'"),
-        ("echo ${x:-\"}\"} {v}", "quotes or braces"),
+        ("echo '{v}'", "single quotes"),
+        ("echo 'a\n{v}b'", "single quotes"),
+        ("echo `cat {v}`", "backticks"),
+        ('echo "`cat {v}`"', "backticks"),
+        ("echo $'{v}'", "shells"),
+        ("echo 1 # {v}", "comment"),
+        ("echo ${x:-{v}}", "${...}"),
+        ('echo "${x:-{v}}"', "${...}"),
+        ("echo $(({v} + 1))", "compute"),
+        ('echo "$((1 + {v}))"', "compute"),
+        ("cat <<E\n{v}\nE\n", "here-document"),
+        ("cat <<{v}\n", "here-document"),
+        ("cat <<'E'\nit's {v}\nE\necho {v}", "here-document"),
+        ('bash -c "echo {v}"', "-c"),
+        ("sh -c {v}", "-c"),
+        ('srun -n 1 bash -lc "x {v}"', "-c"),
+        ("bash 2>err -ec {v}", "-c"),
+        ("$SHELL -c {v}", "-c"),
+        ("env A=1 /bin/bash \\\n -lc {v}", "-c"),
+        ('own -c "{v}"', "-c"),
+        ('python3 -c "print({v})"', "-c"),
+        ("su user -c {v}", "-c"),
+        ("eval {v}", "eval"),
+        ('eval "run {v}"', "eval"),
+        ("x=1 eval a {v}", "eval"),
+        ("if eval {v}; then :; fi", "eval"),
+        ("command eval {v}", "eval"),
+        ("\\eval {v}", "eval"),
+        ("${x}eval {v}", "eval"),
+        ("'ev'al {v}", "eval"),
+        ("trap {v} EXIT", "trap"),
+        ("ssh host run {v}", "ssh"),
+        ("[[ {v} -eq 1 ]]", "[["),
+        ("test -v {v}", "test -v"),
+        ("a[{v}]=1", "name[...]"),
+        ("unset {v}", "unset"),
+        ("echo \\{v}", "backslash"),
+        ('echo "\\{v}"', "backslash"),
+        ("((x={v}))", "(("),
+        ("echo $[{v}]", "$["),
+        ('echo "$(case a in a) echo {v};; esac)"', "case"),
+        ("echo $(: # )\n) {v}", "comment in $(...)"),
+        ("echo $'a\\'b' {v}", "$'...'"),
+        ('echo ${x:-"}"} {v}', "quotes or braces"),
     ],
-)  # fmt: skip
+)
 def test_where_no_value_can_go_it_is_refused_with_a_hint(template: str, word: str) -> None:
     found = refused(template, ["v"])
     assert found
@@ -205,11 +285,21 @@ def test_where_no_value_can_go_it_is_refused_with_a_hint(template: str, word: st
 @pytest.mark.parametrize(
     "template",
     [
-        "awk '{print $1}' file", "awk '{print}' file", "echo ${HOME} ${#x} ${x%.*}", "echo {a,b} {1..3} {}", "find . -exec rm {} \\;",
-        "f() { echo; }; f", "echo \"{ }\" { a }", "cat <<E\n'{x}\nE\n", "echo $(date) `date` $((1+2))", "echo '{x}' # {y}",
-        "echo \"${x:-'}'}\"", "echo ${x:-\"}\"} it\\'s", "python3 - <<'E'\nprint('it')\nE",
+        "awk '{print $1}' file",
+        "awk '{print}' file",
+        "echo ${HOME} ${#x} ${x%.*}",
+        "echo {a,b} {1..3} {}",
+        "find . -exec rm {} \\;",
+        "f() { echo; }; f",
+        'echo "{ }" { a }',
+        "cat <<E\n'{x}\nE\n",
+        "echo $(date) `date` $((1+2))",
+        "echo '{x}' # {y}",
+        "echo \"${x:-'}'}\"",
+        'echo ${x:-"}"} it\\\'s',
+        "python3 - <<'E'\nprint('it')\nE",
     ],
-)  # fmt: skip
+)
 def test_text_of_the_shell_is_left_alone(template: str) -> None:
     assert placeholders(template) == frozenset()
     assert render_command(template, {"v": 1}, "id") == template
@@ -313,10 +403,14 @@ def test_templates_are_rendered() -> None:
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("a\n{{ kk }}", "m.tcl.in:2"), ("a\n\n{% if %}", "m.tcl.in:3"), ("{{ 1 / 0 }}", "m.tcl.in:1"),
-        ("{{ k.__class__.__mro__ }}", "m.tcl.in:1"), ("x\n{{ range(10**12) }}", "m.tcl.in:2"), ("{% include 'x' %}", "m.tcl.in"),
+        ("a\n{{ kk }}", "m.tcl.in:2"),
+        ("a\n\n{% if %}", "m.tcl.in:3"),
+        ("{{ 1 / 0 }}", "m.tcl.in:1"),
+        ("{{ k.__class__.__mro__ }}", "m.tcl.in:1"),
+        ("x\n{{ range(10**12) }}", "m.tcl.in:2"),
+        ("{% include 'x' %}", "m.tcl.in"),
     ],
-)  # fmt: skip
+)
 def test_problems_of_a_template_name_it_and_the_line(text: str, where: str) -> None:
     with pytest.raises(WeftError) as error:
         render_template(text, {"k": 1}, "id", "m.tcl.in")

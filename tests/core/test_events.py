@@ -59,7 +59,15 @@ def test_a_line_of_the_first_format_stays_readable() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{}", b"[]", b'{"event":"Nonsense","at":1}', b'{"event":"JobUnseen","at":1}', b"\0\0", b'{"event":'],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"event":"Nonsense","at":1}',
+        b'{"event":"JobUnseen","at":1}',
+        b"\0\0",
+        b'{"event":',
+    ],
 )
 def test_what_is_no_event_is_refused(line: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):

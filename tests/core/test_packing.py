@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-
 from tests.conftest import seeds
+
 from weft.core.packing import memory_for, minutes_for, pack, spread, usual_seconds
 from weft.core.state import CaseState
 from weft.model import Limits, Resources
@@ -41,7 +41,8 @@ def test_usual_is_the_median_of_what_has_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "chosen"), [(1, ["c"]), (2, ["a", "e"]), (3, ["a", "c", "e"]), (5, list("abcde")), (9, list("abcde"))]
+    ("count", "chosen"),
+    [(1, ["c"]), (2, ["a", "e"]), (3, ["a", "c", "e"]), (5, list("abcde")), (9, list("abcde"))],
 )
 def test_a_pilot_is_spread_from_the_first_to_the_last(count: int, chosen: list[str]) -> None:
     assert spread(list("abcde"), count) == chosen
@@ -50,7 +51,11 @@ def test_a_pilot_is_spread_from_the_first_to_the_last(count: int, chosen: list[s
 def test_cases_of_unlike_memory_do_not_share_a_job() -> None:
     waiting = [("a", CaseState()), ("b", CaseState(ooms=1)), ("c", CaseState())]
     bundles = pack(waiting, Resources(memory_mb=100), Limits(max_jobs=4), jobs=4)
-    assert {case: bundle.memory_mb for bundle in bundles for case in bundle.cases} == {"a": 100, "b": 200, "c": 100}
+    assert {case: bundle.memory_mb for bundle in bundles for case in bundle.cases} == {
+        "a": 100,
+        "b": 200,
+        "c": 100,
+    }
 
 
 def test_no_job_is_longer_than_the_backend_allows() -> None:
@@ -77,7 +82,9 @@ def test_packing_keeps_its_promises() -> None:
             for name, _ in cases(rng.randint(1, 60))
         ]
         needs = Resources(
-            minutes=rng.choice([None, 0.1, 5.0, 100.0]), memory_mb=rng.choice([None, 500]), cores=rng.randint(1, 4)
+            minutes=rng.choice([None, 0.1, 5.0, 100.0]),
+            memory_mb=rng.choice([None, 500]),
+            cores=rng.randint(1, 4),
         )
         limits = Limits(
             max_cases=rng.choice([1, 7, 1000]),
@@ -95,7 +102,9 @@ def test_packing_keeps_its_promises() -> None:
         states = dict(waiting)
         for bundle in bundles:
             assert 1 <= len(bundle.cases) <= limits.max_cases, told
-            assert {memory_for(states[case], needs, limits) for case in bundle.cases} == {bundle.memory_mb}, told
+            assert {memory_for(states[case], needs, limits) for case in bundle.cases} == {bundle.memory_mb}, (
+                told
+            )
             assert (bundle.minutes is None) == (limits.max_minutes is None), told
             if bundle.minutes is None or limits.max_minutes is None:
                 continue
@@ -103,4 +112,6 @@ def test_packing_keeps_its_promises() -> None:
             stop_at = 60 * bundle.minutes - packing_reserve(60 * bundle.minutes)
             for case in bundle.cases:
                 minutes = minutes_for(states[case], needs, limits)
-                assert minutes is None or fits(20.0, 60 * minutes, stop_at), f"{told}: {case} would never start"
+                assert minutes is None or fits(20.0, 60 * minutes, stop_at), (
+                    f"{told}: {case} would never start"
+                )

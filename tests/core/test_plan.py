@@ -6,8 +6,8 @@ import copy
 
 import pytest
 from msgspec import Raw, structs
-
 from tests.core.facts import case, ended, opened, planned, submitted, whole
+
 from weft.core import events as ev
 from weft.core.events import AnyEvent
 from weft.core.plan import (
@@ -28,9 +28,15 @@ from weft.core.plan import (
 from weft.core.state import INTERRUPTIONS, State
 from weft.model import Bundle, Kind, Limits, Model, Outcome, Phase, Resources, Retry, Status, Step, Study
 
-LIMITS = Limits(max_jobs=2, max_cases=10, settle=2.0, lost_answers=3, lost_after=5.0, cancel_again=10.0, backoff=1.0)
+LIMITS = Limits(
+    max_jobs=2, max_cases=10, settle=2.0, lost_answers=3, lost_after=5.0, cancel_again=10.0, backoff=1.0
+)
 BASE = Study(
-    name="s", folder="/s", file="", model=Model(command="true"), resources=Resources(minutes=5.0, memory_mb=1000)
+    name="s",
+    folder="/s",
+    file="",
+    model=Model(command="true"),
+    resources=Resources(minutes=5.0, memory_mb=1000),
 )
 NOW = 1000.0
 
@@ -70,7 +76,9 @@ def kinds(state: State, spec: Study = BASE, limits: Limits = LIMITS) -> list[Kin
 
 def test_waiting_cases_are_dealt_out_over_the_jobs_that_may_live() -> None:
     assert [bundle.cases for bundle in bundles(given())] == [("a",), ("b",)]
-    assert [bundle.cases for bundle in bundles(given(), limits=structs.replace(LIMITS, max_jobs=1))] == [("a", "b")]
+    assert [bundle.cases for bundle in bundles(given(), limits=structs.replace(LIMITS, max_jobs=1))] == [
+        ("a", "b")
+    ]
 
 
 def test_no_more_jobs_than_may_live() -> None:
@@ -103,7 +111,10 @@ def test_a_case_that_timed_out_gets_more_minutes() -> None:
 
 
 def test_a_case_out_of_memory_gets_more_of_it() -> None:
-    found = {bundle.cases: bundle.memory_mb for bundle in bundles(given(whole("i", "a", outcome=Outcome.OUT_OF_MEMORY)))}
+    found = {
+        bundle.cases: bundle.memory_mb
+        for bundle in bundles(given(whole("i", "a", outcome=Outcome.OUT_OF_MEMORY)))
+    }
     assert found == {("a",): 2000, ("b",): 1000}
 
 
@@ -123,7 +134,9 @@ def test_a_plain_failure_is_not_tried_again_unless_the_study_says_so() -> None:
 
 
 def test_attempts_are_counted() -> None:
-    state = given(whole("i", "a", outcome=Outcome.TIMED_OUT), whole("j", "a", outcome=Outcome.TIMED_OUT), cases="a")
+    state = given(
+        whole("i", "a", outcome=Outcome.TIMED_OUT), whole("j", "a", outcome=Outcome.TIMED_OUT), cases="a"
+    )
     assert decided(state) == []
     assert settled(BASE, state)
     assert bundles(state, study(retry=Retry(attempts=3)))
@@ -134,7 +147,9 @@ def test_interruptions_are_no_attempts_and_end_at_their_own_cap() -> None:
     state = given(cases="a")
     for number in range(INTERRUPTIONS):
         assert bundles(state, spec), f"after {number} interruptions"
-        state.apply_all([*submitted(f"j{number}", "a"), case(f"j{number}", "a", Outcome.INTERRUPTED), ended(f"j{number}")])
+        state.apply_all(
+            [*submitted(f"j{number}", "a"), case(f"j{number}", "a", Outcome.INTERRUPTED), ended(f"j{number}")]
+        )
     assert decided(state, spec) == []
     state.apply(ev.RetryAsked(at=50.0, id="1"))
     assert bundles(state, spec), "a retry lifts the cap"
@@ -272,7 +287,9 @@ def test_the_step_after_comes_last_and_again_when_there_is_more_to_see() -> None
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.LOST, Outcome.INTERRUPTED])
 def test_a_second_step_after_that_came_to_nothing_is_repeated(outcome: Outcome) -> None:
-    state = given(whole("h", "before", kind=Kind.BEFORE), whole("i", "a"), whole("j", "after", kind=Kind.AFTER))
+    state = given(
+        whole("h", "before", kind=Kind.BEFORE), whole("i", "a"), whole("j", "after", kind=Kind.AFTER)
+    )
     state.apply_all(whole("k", "b"))
     if outcome is Outcome.REFUSED:
         state.apply_all([planned("l", "after", kind=Kind.AFTER), ev.JobRefused(at=9.0, job="l", why="")])
@@ -283,7 +300,9 @@ def test_a_second_step_after_that_came_to_nothing_is_repeated(outcome: Outcome) 
 
 
 def test_a_second_step_after_that_failed_holds() -> None:
-    state = given(whole("h", "before", kind=Kind.BEFORE), whole("i", "a"), whole("j", "after", kind=Kind.AFTER))
+    state = given(
+        whole("h", "before", kind=Kind.BEFORE), whole("i", "a"), whole("j", "after", kind=Kind.AFTER)
+    )
     state.apply_all([*whole("k", "b"), *whole("l", "after", kind=Kind.AFTER, outcome=Outcome.FAILED)])
     (hold,) = decided(state, STEPS)
     assert isinstance(hold, Hold)
@@ -351,7 +370,9 @@ def test_an_unanswered_submission_is_looked_for_until_it_has_settled() -> None:
 
 
 def test_a_second_submission_has_to_settle_as_the_first_did() -> None:
-    state = given(SENT, [ev.JobNotFound(at=at, job="i") for at in (NOW, NOW + 3)], ev.JobSubmitSent(at=NOW + 4, job="i"))
+    state = given(
+        SENT, [ev.JobNotFound(at=at, job="i") for at in (NOW, NOW + 3)], ev.JobSubmitSent(at=NOW + 4, job="i")
+    )
     assert decided(state, now=NOW + 10.0) == [Find("i")]
 
 
@@ -375,7 +396,9 @@ def test_but_one_that_may_exist_is_looked_for_first(why: str) -> None:
     state = given(SENT, UNWANTED[why])
     assert decided(state, now=NOW + 100.0)[0] == Find("i")
     state.apply_all([ev.JobNotFound(at=NOW + late, job="i") for late in (0.0, 3.0)])
-    assert decided(state, now=NOW + 100.0)[0] == CloseAsLost("i", Outcome.CANCELLED, "its submission never arrived")
+    assert decided(state, now=NOW + 100.0)[0] == CloseAsLost(
+        "i", Outcome.CANCELLED, "its submission never arrived"
+    )
 
 
 def unseen(*at: float) -> list[AnyEvent]:

@@ -43,7 +43,9 @@ def test_a_case_without_a_result_has_an_empty_one() -> None:
 def test_the_runner_tells_of_itself() -> None:
     data = b"".join(
         [
-            line(t="runner", host="h", pid=1, python="3.9", cores=2, memory=None, slots=2, start=1.0, note="n"),
+            line(
+                t="runner", host="h", pid=1, python="3.9", cores=2, memory=None, slots=2, start=1.0, note="n"
+            ),
             line(t="span", span="SETUP", start=1.0, end=2.0),
             line(t="setup", exit=0, seconds=1.0, tail="", changed={"A": "b"}, at=2.0),
             line(t="start", case="a", slot=0, at=2.0, pid=3),
@@ -107,7 +109,8 @@ def test_reading_in_pieces_gives_what_reading_at_once_gives() -> None:
     for seed in seeds(30, 500):
         rng = random.Random(seed)
         data = b"".join(
-            line(t="start", case=f"c{i}") + line(**{**CASE, "case": f"c{i}"}) for i in range(rng.randint(1, 8))
+            line(t="start", case=f"c{i}") + line(**{**CASE, "case": f"c{i}"})
+            for i in range(rng.randint(1, 8))
         )
         told, offset = [], 0
         while offset < len(data):

@@ -32,10 +32,16 @@ def changed(study: Study = STUDY, **what: Any) -> Study:
 @pytest.mark.parametrize(
     "what",
     [
-        {"command": "run --a {a} --fast"}, {"command": "run --a '{{a}}  x'"}, {"setup": ()}, {"env": {"X": "2"}}, {"env": {}},
-        {"expect": ("x.out",)}, {"result": "r.json"}, {"before": Step(command="make")},
+        {"command": "run --a {a} --fast"},
+        {"command": "run --a '{{a}}  x'"},
+        {"setup": ()},
+        {"env": {"X": "2"}},
+        {"env": {}},
+        {"expect": ("x.out",)},
+        {"result": "r.json"},
+        {"before": Step(command="make")},
     ],
-)  # fmt: skip
+)
 def test_what_changes_a_result_changes_the_revision(what: dict[str, Any]) -> None:
     assert revision(changed(**what), DIGESTS) != revision(STUDY, DIGESTS)
 
@@ -43,11 +49,20 @@ def test_what_changes_a_result_changes_the_revision(what: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "what",
     [
-        {"command": "  run   --a \t{a} "}, {"command": "run \\\n  --a {a}\n"}, {"finish": "sum"}, {"workdir": "job"},
-        {"name": "t"}, {"folder": "/t"}, {"file": "t.toml"}, {"output": Output(keep=("*",))}, {"resources": Resources(cores=9)},
-        {"retry": Retry(attempts=9)}, {"after": Step(command="plot")}, {"backend": "slurm"},
+        {"command": "  run   --a \t{a} "},
+        {"command": "run \\\n  --a {a}\n"},
+        {"finish": "sum"},
+        {"workdir": "job"},
+        {"name": "t"},
+        {"folder": "/t"},
+        {"file": "t.toml"},
+        {"output": Output(keep=("*",))},
+        {"resources": Resources(cores=9)},
+        {"retry": Retry(attempts=9)},
+        {"after": Step(command="plot")},
+        {"backend": "slurm"},
     ],
-)  # fmt: skip
+)
 def test_what_changes_no_result_leaves_the_revision(what: dict[str, Any]) -> None:
     assert revision(changed(**what), DIGESTS) == revision(STUDY, DIGESTS)
 
@@ -125,11 +140,17 @@ def test_in_a_template_a_parameter_with_a_default_counts_as_its_default() -> Non
 @pytest.mark.parametrize(
     ("command", "normal"),
     [
-        ("a   b\tc", "a b c"), (" a 'b  c'  \"d  e\" ", "a 'b  c' \"d  e\""), ("a ;b &&  c | d", "a;b&& c| d"),
-        ("a\n\n  b\n", "a\nb"), ("a \\\n b", "a b"), ("a 2>x", "a 2>x"), ("a 2 >x", "a 2 >x"), ("a\\ ;b", "a\\ ;b"),
-        ("echo \"x\n\n  y\"", "echo \"x\n\n  y\""),
+        ("a   b\tc", "a b c"),
+        (" a 'b  c'  \"d  e\" ", "a 'b  c' \"d  e\""),
+        ("a ;b &&  c | d", "a;b&& c| d"),
+        ("a\n\n  b\n", "a\nb"),
+        ("a \\\n b", "a b"),
+        ("a 2>x", "a 2>x"),
+        ("a 2 >x", "a 2 >x"),
+        ("a\\ ;b", "a\\ ;b"),
+        ('echo "x\n\n  y"', 'echo "x\n\n  y"'),
     ],
-)  # fmt: skip
+)
 def test_blanks_count_only_inside_quotes(command: str, normal: str) -> None:
     assert normal_command(command, ()) == normal
 

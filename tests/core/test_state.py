@@ -91,7 +91,9 @@ def test_a_success_of_an_old_revision_counts_only_if_kept() -> None:
 
 
 def test_a_job_of_an_old_revision_gives_an_old_success() -> None:
-    state = after(submitted("j", "a"), ev.StudyRecorded(at=1.5, revision="r2", source=""), case("j", "a"), ended("j"))
+    state = after(
+        submitted("j", "a"), ev.StudyRecorded(at=1.5, revision="r2", source=""), case("j", "a"), ended("j")
+    )
     assert state.cases["a"].done == "r"
     assert status(state, "a") is Status.WAITING
 
@@ -124,7 +126,9 @@ def test_a_given_up_case_has_failed_until_it_is_retried() -> None:
 
 
 def test_cancelling_a_job_gives_up_what_it_has_not_done() -> None:
-    state = after(submitted("j", "a", "b"), case("j", "a"), ev.CancelAsked(at=2.0, id="1", jobs=["j"]), ended("j"))
+    state = after(
+        submitted("j", "a", "b"), case("j", "a"), ev.CancelAsked(at=2.0, id="1", jobs=["j"]), ended("j")
+    )
     assert state.jobs["j"].cancel_asked
     assert (status(state, "a"), status(state, "b")) == (Status.DONE, Status.FAILED)
 
@@ -171,6 +175,14 @@ def test_a_retry_leaves_done_and_active_cases_alone() -> None:
     assert state.cases == before
 
 
+def test_a_retry_is_heard_while_the_cancelled_job_is_still_ending() -> None:
+    state = after(
+        submitted("j", "a"), ev.CancelAsked(at=2.0, id="1", jobs=["j"]), ev.RetryAsked(at=3.0, id="2")
+    )
+    state.apply(ended("j", Outcome.CANCELLED))
+    assert status(state, "a") is Status.WAITING
+
+
 def test_a_retry_of_unknown_cases_retries_none() -> None:
     state = after(whole("j", "a", outcome=Outcome.FAILED), ev.RetryAsked(at=9.0, id="1", cases=["zz"]))
     assert status(state, "a") is Status.FAILED
@@ -185,7 +197,9 @@ def test_a_hold_with_cancel_stops_the_live_jobs() -> None:
 
 
 def test_a_refused_job_frees_its_cases() -> None:
-    state = after(planned("j", "a"), ev.JobSubmitSent(at=1.0, job="j"), ev.JobRefused(at=2.0, job="j", why="no"))
+    state = after(
+        planned("j", "a"), ev.JobSubmitSent(at=1.0, job="j"), ev.JobRefused(at=2.0, job="j", why="no")
+    )
     assert (state.refusals, state.refused_at) == (1, 2.0)
     assert state.jobs["j"].outcome is Outcome.REFUSED
     assert not state.live
@@ -324,7 +338,10 @@ def test_a_fact_that_cannot_follow_is_refused_and_changes_nothing(refused: AnyEv
 
 def random_fact(rng: random.Random) -> AnyEvent:
     """Any fact about a few jobs and cases, likely or not."""
-    job, case_id = rng.choice(["j", "k", "l", "nowhere"]), rng.choice(["a", "b", "nowhere", "before", "after"])
+    job, case_id = (
+        rng.choice(["j", "k", "l", "nowhere"]),
+        rng.choice(["a", "b", "nowhere", "before", "after"]),
+    )
     outcome, phase, at = rng.choice(list(Outcome)), rng.choice(list(Phase)), rng.uniform(1.0, 9.0)
     return rng.choice(
         [
@@ -348,7 +365,8 @@ def random_fact(rng: random.Random) -> AnyEvent:
 
 def test_whatever_comes_is_taken_whole_or_not_at_all() -> None:
     taken = refused = 0
-    for seed in seeds(150, 3000):
+    chosen = seeds(150, 3000)
+    for seed in chosen:
         rng = random.Random(seed)
         state = opened("a", "b")
         for _ in range(40):
@@ -361,7 +379,7 @@ def test_whatever_comes_is_taken_whole_or_not_at_all() -> None:
                 refused += 1
                 assert vars(state) == before, f"seed {seed}: {fact}"
             check_sound(state, seed)
-    assert min(taken, refused) > 300
+    assert min(taken, refused) > 3 * len(chosen)
 
 
 def check_sound(state: State, seed: int) -> None:
@@ -375,7 +393,11 @@ def check_sound(state: State, seed: int) -> None:
 
 
 def test_replaying_gives_the_same_state() -> None:
-    facts: list[AnyEvent] = [*submitted("j", "a", "b"), case("j", "a"), ended("j", Outcome.LOST, in_flight=["b"])]
+    facts: list[AnyEvent] = [
+        *submitted("j", "a", "b"),
+        case("j", "a"),
+        ended("j", Outcome.LOST, in_flight=["b"]),
+    ]
     one, other = opened("a", "b"), opened("a", "b")
     one.apply_all(facts)
     for fact in facts:

@@ -24,8 +24,9 @@ from tests.journeys.weather import Bundles, Crash, Nature, Sky, StormyJournal, V
 from weft.backends.base import Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
+from weft.core.forecast import extension
 from weft.core.state import JobState, State
-from weft.engine import Engine, extend, run_started
+from weft.engine import Engine
 from weft.errors import BackendError, FolderError
 from weft.model import Case, Kind, Limits, Model, Outcome, Phase, Resources, Retry, Status, Step, Study
 from weft.store import journal, requests
@@ -162,7 +163,11 @@ class Trial:
             source = ev.StudyRecorded(at=now, revision=self.revision, source="")
             again = ev.RetryAsked(at=now, id=f"revision-{self.revision}")
             engine.record(source, again)
-        engine.record(*extend(state, self.cases, now), run_started("world", self.pilot, now), sync=True)
+        engine.record(
+            *extension(state, self.cases, now),
+            ev.RunStarted(at=now, host="here", pid=1, backend="world", pilot=self.pilot),
+            sync=True,
+        )
 
     # The reckoning
 
@@ -265,8 +270,7 @@ def run_trial(
     finally:
         if happened is not None:
             happened.update(trial.world.happened)
-        if "WEFT_SEED" not in os.environ:
-            shutil.rmtree(trial.folder.base)
+        shutil.rmtree(trial.folder.base)
 
 
 KINDS = (

@@ -16,6 +16,7 @@ LAYERS = [
     {"schedulers"},
     {"store", "backends", "node"},
     {"engine", "render"},
+    {"writer"},
     {"api"},
     {"cli"},
     {"__main__"},

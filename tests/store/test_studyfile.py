@@ -459,8 +459,17 @@ v = 1
 def test_the_line_of_every_key_is_found() -> None:
     found = {".".join(key): line for key, line in key_lines(LINES).items()}
     assert found == {
-        "top": 2, "a": 6, "a.x": 7, "a.x.y": 7, 'a.q " k': 8, "a.b": 12, "a.b.c d": 12, "a.b.c d.s": 13,
-        "a.b.c d.t": 16, "list": 17, "list.v": 18,
+        "top": 2,
+        "a": 6,
+        "a.x": 7,
+        "a.x.y": 7,
+        'a.q " k': 8,
+        "a.b": 12,
+        "a.b.c d": 12,
+        "a.b.c d.s": 13,
+        "a.b.c d.t": 16,
+        "list": 17,
+        "list.v": 18,
     }
 
 
@@ -523,9 +532,9 @@ def answer(folder: Path, data: bytes) -> None:
     try:
         study = load(folder)
         assert isinstance(study, Study)
-        expand(study)
-    except WeftError as error:
-        assert str(error)
+        assert expand(study)
+    except WeftError:
+        return
 
 
 @quick
@@ -549,6 +558,6 @@ def test_any_change_of_a_study_is_a_study_or_a_complaint(tmp_path: Path, data: s
 @given(st.dictionaries(sections, anything | st.dictionaries(keys, anything, max_size=4), max_size=5))
 def test_any_structure_in_python_is_a_study_or_a_complaint(tmp_path: Path, made: dict[str, Any]) -> None:
     try:
-        expand(study_from_python(folder=tmp_path, **made))
-    except WeftError as error:
-        assert str(error)
+        assert expand(study_from_python(folder=tmp_path, **made))
+    except WeftError:
+        return

@@ -194,8 +194,7 @@ def test_in_a_csv_that_weft_wrote_quotes_tell_text_from_numbers(tmp_path: Path) 
 def test_any_bytes_are_a_table_or_a_complaint(tmp_path: Path, ending: str, data: bytes) -> None:
     try:
         rows = table(tmp_path, f"t{ending}", data)
-    except WeftError as error:
-        assert str(error)
-    else:
-        assert rows
-        assert all(row.keys() == rows[0].keys() for row in rows)
+    except WeftError:
+        return
+    assert rows
+    assert all(row.keys() == rows[0].keys() for row in rows)

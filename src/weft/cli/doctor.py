@@ -33,6 +33,12 @@ EXTRAS = {
     "pyarrow": ("Parquet through pandas", "weft[pandas]"),
 }
 SLURM = ("sbatch", "squeue", "sacct", "scancel")
+OWN_BLAS = """
+import ctypes, importlib.util, pathlib
+home = pathlib.Path(importlib.util.find_spec("openseespylinux").origin).parent
+ctypes.CDLL(str(home / "lib" / "libblas.so.3"))
+"""
+"""The wheel of openseespy brings a BLAS along that the dynamic linker does not find by itself."""
 MARKS = {"ok": "green", "missing": "yellow", "warning": "yellow", "PROBLEM": "red"}
 
 
@@ -107,11 +113,18 @@ def _package(name: str, purpose: str, install: str, otherwise: str) -> Finding:
     return Finding("ok", name, found)
 
 
-def _import_problem(python: str, module: str) -> str:
-    """The last words of a fresh interpreter that tries to import the module; empty if it can."""
+def _import_problem(python: str, module: str, first: str = "") -> str:
+    """The last words of a fresh interpreter that tries to import the module; empty if it can.
+
+    ``first`` is what it does before.
+    """
     try:
         tried = subprocess.run(
-            [python, "-c", f"import {module}"], capture_output=True, text=True, timeout=60, check=False
+            [python, "-c", f"{first}\nimport {module}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
@@ -169,6 +182,11 @@ def _openseespy() -> Finding:
     if "No module named 'openseespy'" in problem:
         remedy = f"install it: {python} -m pip install 'weft[examples]'"
         return Finding("missing", "openseespy", f"not in {python}; for OpenSees models in Python", remedy)
+    if not _import_problem(python, "openseespy.opensees", OWN_BLAS):
+        found = f"loads in {python}, after the libblas that came with it"
+        return Finding(
+            "ok", "openseespy", found, "load that first, as `weft init --template openseespy` does"
+        )
     remedy = "it needs BLAS; on Debian: apt install libblas3" if "libblas" in problem else ""
     return Finding("missing", "openseespy", f"does not load in {python}: {problem}", remedy)
 

@@ -29,6 +29,16 @@ def json_option(help_text: str) -> Callable[[Function], Function]:
     return click.option("--json", "as_json", is_flag=True, help=help_text)
 
 
+def rerun_option(function: Function) -> Function:
+    """``--rerun/--keep``: the answer to what is asked when something that results depend on has changed."""
+    return click.option(
+        "--rerun/--keep",
+        "rerun",
+        default=None,
+        help="When the command or an input has changed: run all again, or keep the results that are there.",
+    )(function)
+
+
 def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """The study, and the other words: the first word is the study if it is a folder or ends in ``.toml``."""
     if words and _names_a_study(words[0]):

@@ -11,7 +11,8 @@ from weft.cli.options import at, json_option, study_argument
 from weft.errors import Exit
 
 if TYPE_CHECKING:
-    from weft.api import Planned, Study
+    from weft.api import Study
+    from weft.core.forecast import Planned
     from weft.model import Case
 
 FIRST_CASES = 5

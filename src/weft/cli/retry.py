@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import click
 
-from weft.cli.options import at, json_option, split_study, words_argument
+from weft.cli.options import at, json_option, rerun_option, split_study, words_argument
 from weft.errors import Exit
 
 
 @click.command("retry", short_help="Run failed cases again.")
 @words_argument("[CASES]...")
 @click.option("--no-run", is_flag=True, help="Only note it; the next `weft run` runs them.")
+@rerun_option
 @json_option("Print progress as JSON lines.")
-def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
+def command(words: tuple[str, ...], no_run: bool, rerun: bool | None, as_json: bool) -> int:
     """Give failed cases (none named: all of them) new attempts, lift a hold, and run them.
 
     A case that ran out of time or memory starts with more. If another process runs the study, it
     takes them up.
     """
     from weft.api import Study
-    from weft.cli.run import watched
+    from weft.cli.run import decision, watched
     from weft.render.quantities import count
 
     study, cases = split_study(words)
@@ -34,4 +35,7 @@ def command(words: tuple[str, ...], no_run: bool, as_json: bool) -> int:
         when = f"{before.running_by} takes it up" if before.running_by else f"`weft run{at(study)}` runs them"
         click.echo(f"{before.name}: asked to run {what} again; {when}")
         return Exit.DONE
-    return watched(loaded, at(study), lambda update: loaded.retry(cases, watch=update), as_json=as_json)
+    decide = decision(rerun, as_json)
+    return watched(
+        loaded, at(study), lambda update: loaded.retry(cases, decide=decide, watch=update), as_json=as_json
+    )

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import at, json_option, study_argument
+from weft.cli.options import at, json_option, rerun_option, study_argument
 from weft.cli.screen import is_terminal
 from weft.errors import Exit
 
 if TYPE_CHECKING:
-    from weft.api import Decide, Question, Study, Watch
+    from weft.api import Study
+    from weft.core.forecast import Question
     from weft.core.summary import Summary
+    from weft.writer import Decide, Watch
 
 
 @click.command("run", short_help="Run what is not done yet, and watch it.")
@@ -29,12 +31,7 @@ if TYPE_CHECKING:
     help="Try N cases spread over the space first, to learn how long a case takes.",
 )
 @click.option("--detach", is_flag=True, help="Go on without this terminal; `weft status` tells how it goes.")
-@click.option(
-    "--rerun/--keep",
-    "rerun",
-    default=None,
-    help="When the command or an input has changed: run all again, or keep the results that are there.",
-)
+@rerun_option
 @json_option("Print progress as JSON lines.")
 def command(study: str, on: str, pilot: int | None, detach: bool, rerun: bool | None, as_json: bool) -> int:
     """Run the cases that are not done yet, and watch until nothing is left to do.
@@ -44,9 +41,9 @@ def command(study: str, on: str, pilot: int | None, detach: bool, rerun: bool | 
     from weft.api import Study
 
     loaded = Study.load(study, on=on)
-    decide = _decide(rerun, as_json)
+    decide = decision(rerun, as_json)
     if detach:
-        return _detach(loaded, at(study), on, pilot, decide, as_json)
+        return _detach(loaded, at(study), pilot or 0, decide, as_json)
     return watched(
         loaded,
         at(study),
@@ -93,7 +90,7 @@ def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json:
     return code
 
 
-def _decide(rerun: bool | None, as_json: bool) -> Decide | str | None:
+def decision(rerun: bool | None, as_json: bool) -> Decide | str | None:
     """The answer that was given as an option, or whom to ask, or nobody."""
     if rerun is not None:
         return "rerun" if rerun else "keep"
@@ -109,16 +106,10 @@ def _ask(question: Question) -> str:
     return answer
 
 
-def _detach(
-    study: Study, place: str, on: str, pilot: int | None, decide: Decide | str | None, as_json: bool
-) -> int:
-    from weft.api import _answer as answered
+def _detach(study: Study, place: str, pilot: int, decide: Decide | str | None, as_json: bool) -> int:
     from weft.cli.progress import print_json
 
-    question = study.plan().question  # asked here: the process that goes on has nobody to ask
-    answer = answered(question, decide) if question is not None else ""
-    options = [*(["--on", on] if on else []), *(["--pilot", str(pilot)] if pilot else [])]
-    pid = study.detach([*options, *([f"--{answer}"] if answer else [])])
+    pid = study.detach(pilot=pilot, decide=decide)
     if as_json:
         print_json({"type": "detached", "pid": pid, "log": str(study.folder.log)})
     else:

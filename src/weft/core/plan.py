@@ -227,7 +227,7 @@ def _next_work(study: Study, state: State) -> Kind | None:
     """What kind of job is due, supposing that none is live."""
     if study.before is not None and not state.counts(state.steps["before"]):
         return Kind.BEFORE
-    if next(_waiting(study, state), None) is not None:
+    if next(waiting(study, state), None) is not None:
         return Kind.CASES
     if study.after is not None and (state.fresh or not state.counts(state.steps["after"])):
         return Kind.AFTER
@@ -259,14 +259,14 @@ def _step_bundle(step: Step, kind: Kind, limits: Limits) -> Bundle:
 def _case_bundles(study: Study, state: State, limits: Limits, room: int) -> list[Bundle]:
     if any(job.kind in (Kind.BEFORE, Kind.PILOT) for job in state.live.values()):
         return []  # what the step before left is yet to be fetched; the rest is packed by what the pilot teaches
-    waiting = list(_waiting(study, state))
+    due = list(waiting(study, state))
     needs = study.resources
-    if state.pilot and len(waiting) > state.pilot:
-        chosen = set(spread([case_id for case_id, _ in waiting], state.pilot))
-        waiting = [(case_id, case) for case_id, case in waiting if case_id in chosen]
-        return pack(waiting, needs, limits, slots=slots_of(study), kind=Kind.PILOT)
+    if state.pilot and len(due) > state.pilot:
+        chosen = set(spread([case_id for case_id, _ in due], state.pilot))
+        due = [(case_id, case) for case_id, case in due if case_id in chosen]
+        return pack(due, needs, limits, slots=slots_of(study), kind=Kind.PILOT)
     seconds = usual_seconds(case for _, case in state.present())
-    return pack(waiting, needs, limits, slots=slots_of(study), jobs=room, seconds=seconds)
+    return pack(due, needs, limits, slots=slots_of(study), jobs=room, seconds=seconds)
 
 
 def slots_of(study: Study) -> int | None:
@@ -275,7 +275,8 @@ def slots_of(study: Study) -> int | None:
     return slots if isinstance(slots, int) else None
 
 
-def _waiting(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:
+def waiting(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:
+    """The cases that are to run and belong to no job, in order."""
     attempts, outcomes = study.retry.attempts, retried(study)
     for case_id, case in state.present():
         if state.status(case, attempts, outcomes) is Status.WAITING:

@@ -215,11 +215,12 @@ class State:
         self.first_failures = self.refusals = self.fruitless = 0
         named = [self.cases[case_id] for case_id in event.cases if case_id in self.cases]
         for case in named if event.cases else [*self.cases.values(), *self.steps.values()]:
-            if case.job or self.counts(case):
+            if self.counts(case):
                 continue
-            # What was learnt of its needs (timeouts, ooms) stays: the retry starts with more time or memory.
-            case.runs = case.interruptions = 0
-            case.given_up = False
+            case.given_up = False  # also while the job that was cancelled is still to end
+            if not case.job:
+                # What was learnt of its needs (timeouts, ooms) stays: the retry starts with more time or memory.
+                case.runs = case.interruptions = 0
 
     def _new_request(self, request_id: str) -> bool:
         if request_id in self._requests:

@@ -14,12 +14,19 @@ from typing import Any
 
 import msgspec
 
-from weft.core.command import render_command, render_env, render_template, rendered_name
+from weft.core.command import (
+    placeholders,
+    render_command,
+    render_env,
+    render_template,
+    rendered_name,
+    text_placeholders,
+)
 from weft.core.packing import memory_for, minutes_for
 from weft.core.plan import job_resources
 from weft.core.state import STEPS, JobState, State
 from weft.errors import WeftError
-from weft.model import Case, Kind, Limits, Study
+from weft.model import Case, Kind, Limits, Model, Study
 from weft.node import runner
 from weft.store.folder import StudyFolder, disk_problem
 
@@ -82,7 +89,7 @@ class BundleWriter:
             "slots": job.slots,
             "deadline_s": job.minutes * 60 if job.minutes else None,
             "grace_s": 5.0,
-            "params_file": step is None and "{params}" in model.command,
+            "params_file": step is None and _wants_params_file(model),
             "cases": [self._step_case(job)] if step is not None else self._case_entries(job, state, rendered),
         }
 
@@ -163,6 +170,11 @@ class BundleWriter:
         if self._shared is None:
             self._shared = [_shared_entry(Path(self.study.folder), name) for name in self.study.model.shared]
         return self._shared
+
+
+def _wants_params_file(model: Model) -> bool:
+    texts = [placeholders(model.command), *map(text_placeholders, model.env.values())]
+    return any("params" in names for names in texts)
 
 
 def _plain_env(env: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ in the journal; should the writer die between the two, the request's id makes th
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import time
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from weft.store.folder import disk_problem
 
 def new_id() -> str:
     """A fresh request id, sorting by time."""
-    return f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    return f"{time.time_ns():020d}-{os.urandom(4).hex()}"
 
 
 def leave(folder: Path, request: Request) -> None:

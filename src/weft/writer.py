@@ -1,0 +1,157 @@
+"""Being the one writer: from the lease to the table.
+
+Whoever changes a study's books does it through ``write``: ``weft run``, and ``weft retry`` or ``weft cancel`` where no
+run is going on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import weft
+from weft.backends.registry import backend_for
+from weft.core import events as ev
+from weft.core import plan as todo
+from weft.core.events import AnyEvent, Request
+from weft.core.forecast import Question, extension, question
+from weft.core.revision import revision
+from weft.core.state import State
+from weft.core.summary import Summary, summarize
+from weft.engine import Engine
+from weft.errors import NeedsDecision, UsageError
+from weft.model import Case, Limits, Study
+from weft.store import journal
+from weft.store.archive import unpack_job
+from weft.store.folder import StudyFolder
+from weft.store.inputs import digests, source_of, template_texts
+from weft.store.lease import Lease
+from weft.store.results import write_tables
+
+Watch = Callable[[Summary, Sequence[AnyEvent]], None]
+"""Called from time to time while a study runs, with how it stands and what has happened since."""
+Decide = Callable[[Question], str]
+"""Answers a question with one of its choices."""
+
+
+def write(
+    study: Study,
+    cases: Mapping[str, Case],
+    folder: StudyFolder,
+    *,
+    request: Request | None = None,
+    run: bool = True,
+    pilot: int = 0,
+    decide: Decide | str | None = None,
+    watch: Watch | None = None,
+) -> Summary:
+    """Become the writer, take in a request, and drive the study until it is settled.
+
+    Without ``run`` nothing new is started: only what a request stops is waited for. Raises StudyLocked while another
+    process writes, and NeedsDecision (before anything has changed) when results of an older revision exist.
+    """
+    backend = backend_for(study, folder)
+    folder.make()
+    with Lease(folder.lease) as lease:
+        state = journal.replay(folder.journal)
+        book = journal.Journal(folder.journal)
+        try:
+            engine = Engine(
+                study,
+                cases,
+                folder,
+                state,
+                book,
+                backend,
+                lease=lease,
+                write_table=lambda: write_tables(folder, study),
+                unpack_before=lambda job: unpack_job(folder, job, folder.before),
+                watch=_Paced(study, backend.limits, watch) if watch else None,
+            )
+            if not state.key:
+                engine.record(journal.opening(study.name, os.urandom(2).hex(), weft.__version__, time.time()))
+            if run:
+                _bring_up_to_date(engine, pilot, decide)
+            if request is not None:
+                engine.record(request, sync=True)
+            engine.drive(submit=run)
+            write_tables(folder, study)
+        finally:
+            book.close()
+    return summarize(study, state, backend.limits, settled=todo.settled(study, state))
+
+
+def present(study: Study, folder: StudyFolder, state: State) -> ev.StudyRecorded:
+    """The study as it stands now, against what the books have seen of its files and defaults."""
+    found = digests(study, folder.digests)
+    defaults = {name: one.default for name, one in study.parameters.items() if one.has_default}
+    for name, default in defaults.items():
+        first = state.first_defaults.get(name, default)
+        if first != default:
+            raise UsageError(
+                f"the default of {name!r} was {first!r} and is now {default!r}: cases that ran would become others",
+                where=f"{study.file or 'Study(...)'}: parameters.{name}.default",
+                hint="put the default back; a default says what the cases from before the parameter used",
+            )
+    return ev.StudyRecorded(
+        at=time.time(),
+        revision=revision(study, found, template_texts(study), state.first_digests),
+        source=source_of(study),
+        digests=found,
+        defaults=defaults,
+    )
+
+
+def answered(asked: Question, decide: Decide | str | None) -> str:
+    """The answer to a question: given already, or asked for; NeedsDecision where there is nobody to ask."""
+    if decide is None:
+        raise NeedsDecision(
+            f"{', '.join(asked.changed)} changed, and {asked.results} cases have results from before",
+            hint="`weft run --rerun` runs all again; `weft run --keep` keeps them and runs only what is missing",
+        )
+    answer = decide if isinstance(decide, str) else decide(asked)
+    if answer not in asked.choices:
+        raise UsageError(f"{answer!r} is no answer", hint=f"choose one of {', '.join(asked.choices)}")
+    return answer
+
+
+def _bring_up_to_date(engine: Engine, pilot: int, decide: Decide | str | None) -> None:
+    """Record what the study is now: its revision, the user's word on older results, and its cases."""
+    state, before = engine.state, engine.state.recorded
+    now = present(engine.study, engine.folder, state)
+    asked = question(state, now)
+    answer = answered(asked, decide) if asked else ""
+    changed = before is not None and before.revision != now.revision
+    facts: list[AnyEvent] = []
+    if before is None or changed or before.source != now.source or before.digests != now.digests:
+        facts.append(now)
+    if changed:
+        kept = [*state.kept, state.revision] if answer == "keep" else []
+        facts.append(ev.RevisionKept(at=now.at, revisions=kept))
+    if changed and answer != "keep":
+        # What failed before may not fail now: every case starts afresh.
+        facts.append(ev.RetryAsked(at=now.at, id=f"revision-{now.revision}-{now.at}"))
+    started = ev.RunStarted(
+        at=now.at, host=socket.gethostname(), pid=os.getpid(), backend=engine.backend.name, pilot=pilot
+    )
+    engine.record(*facts, *extension(state, engine.cases, now.at), started, sync=True)
+
+
+class _Paced:
+    """Passes news on at most five times a second, and less where counting the cases takes longer."""
+
+    def __init__(self, study: Study, limits: Limits, watch: Watch) -> None:
+        self._study, self._limits, self._watch = study, limits, watch
+        self._news: list[AnyEvent] = []
+        self._next = 0.0
+
+    def __call__(self, state: State, news: Sequence[AnyEvent]) -> None:
+        self._news += news
+        began = time.monotonic()
+        if began < self._next and state.live:
+            return
+        told, self._news = self._news, []
+        self._watch(summarize(self._study, state, self._limits), told)
+        self._next = time.monotonic() + max(0.2, 20 * (time.monotonic() - began))
