@@ -107,24 +107,26 @@ class Engine:
             self._sleep(pause)
 
     def round(self, *, submit: bool = True) -> bool:
-        """One turn of the loop; True if there was anything to do."""
+        """One turn of the loop; True if anything was done that may soon lead to more (asking again does not)."""
         if self._lease is not None:
             self._lease.beat()
-        self._drain_requests()
+        self.drain_requests()
         self._observe()
-        actions = todo.plan(self.study, self.state, self.backend.limits, self._clock())
-        for action in actions:
+        acted = False
+        for action in todo.plan(self.study, self.state, self.backend.limits, self._clock()):
             if isinstance(action, todo.Submit) and not submit:
                 continue
+            acted = acted or not isinstance(action, todo.Find)
             # No answer is no evidence: the next round plans the action again.
             with contextlib.suppress(BackendError):
                 self._perform[type(action)](action)
         news, self._news = self._news, []
         if news and self._watch is not None:
             self._watch(self.state, news)
-        return bool(actions)
+        return acted
 
-    def _drain_requests(self) -> None:
+    def drain_requests(self) -> None:
+        """Take what other processes asked for into the journal."""
         found = requests.waiting(self.folder.requests)
         known = [request for _, request in found if request is not None]
         if known:

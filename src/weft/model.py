@@ -128,6 +128,14 @@ class Space(Struct, frozen=True, kw_only=True):
     where: str | None = None
 
 
+RETRY_WORDS = {
+    "time-out": Outcome.TIMED_OUT,
+    "memory": Outcome.OUT_OF_MEMORY,
+    "exit": Outcome.FAILED,
+}
+"""How a study file names the ends of a case that may be tried again."""
+
+
 class Retry(Struct, frozen=True, kw_only=True):
     """When a case may run again by itself."""
 

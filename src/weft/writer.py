@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec import structs
+
 import weft
 from weft.backends.registry import backend_for
 from weft.core import events as ev
@@ -23,7 +25,7 @@ from weft.core.summary import Summary, summarize
 from weft.engine import Engine
 from weft.errors import NeedsDecision, UsageError
 from weft.model import Case, Limits, Study
-from weft.store import journal
+from weft.store import journal, requests
 from weft.store.archive import unpack_job
 from weft.store.folder import StudyFolder
 from weft.store.inputs import digests, source_of, template_texts
@@ -73,6 +75,7 @@ def write(
             if not state.key:
                 engine.record(journal.opening(study.name, os.urandom(2).hex(), weft.__version__, time.time()))
             if run:
+                engine.drain_requests()  # what was asked before this run began does not stop it
                 _bring_up_to_date(engine, pilot, decide)
             if request is not None:
                 engine.record(request, sync=True)
@@ -80,6 +83,9 @@ def write(
             write_tables(folder, study)
         finally:
             book.close()
+    if requests.waiting(folder.requests):
+        # Left while the table was being written, by somebody who saw the lease held.
+        return write(study, cases, folder, run=run, decide=decide, watch=watch)
     return summarize(study, state, backend.limits, settled=todo.settled(study, state))
 
 
@@ -124,19 +130,17 @@ def _bring_up_to_date(engine: Engine, pilot: int, decide: Decide | str | None) -
     asked = question(state, now)
     answer = answered(asked, decide) if asked else ""
     changed = before is not None and before.revision != now.revision
-    facts: list[AnyEvent] = []
-    if before is None or changed or before.source != now.source or before.digests != now.digests:
-        facts.append(now)
-    if changed:
-        kept = [*state.kept, state.revision] if answer == "keep" else []
-        facts.append(ev.RevisionKept(at=now.at, revisions=kept))
-    if changed and answer != "keep":
-        # What failed before may not fail now: every case starts afresh.
-        facts.append(ev.RetryAsked(at=now.at, id=f"revision-{now.revision}-{now.at}"))
+    if changed and answer == "keep":
+        now = structs.replace(now, kept=sorted({*state.kept, state.revision}))
+    same = before is not None and (before.revision, before.source, before.digests) == (
+        now.revision,
+        now.source,
+        now.digests,
+    )
     started = ev.RunStarted(
         at=now.at, host=socket.gethostname(), pid=os.getpid(), backend=engine.backend.name, pilot=pilot
     )
-    engine.record(*facts, *extension(state, engine.cases, now.at), started, sync=True)
+    engine.record(*([] if same else [now]), *extension(state, engine.cases, now.at), started, sync=True)
 
 
 class _Paced:

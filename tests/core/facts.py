@@ -13,10 +13,9 @@ from weft.model import Kind, Outcome, Phase
 
 EVERY: list[AnyEvent] = [
     ev.Opened(at=1.0, format=1, name="s", key="k", weft="0"),
-    ev.StudyRecorded(at=1.0, revision="r", source="name = 's'", digests={"a.py": "00"}),
+    ev.StudyRecorded(at=1.0, revision="r", source="name = 's'", digests={"a.py": "00"}, kept=["q"]),
     ev.CasesAdded(at=1.0, ids=["a", "b"], params=[Raw(b'{"i":1}'), Raw(b'{"i":2}')]),
     ev.CasesRetired(at=1.0, ids=["b"]),
-    ev.RevisionKept(at=1.0, revisions=["q"]),
     ev.RunStarted(at=1.0, host="h", pid=7, backend="local", pilot=2),
     ev.RunStopped(at=1.0, why="done"),
     ev.CancelAsked(at=1.0, id="1", jobs=["j"], cases=["a"]),

@@ -85,7 +85,7 @@ def test_a_success_of_an_old_revision_counts_only_if_kept() -> None:
     state = after(whole("j", "a"), ev.StudyRecorded(at=9.0, revision="r2", source=""))
     assert status(state, "a") is Status.WAITING
     assert state.old_revisions() == {"r": 1}
-    state.apply(ev.RevisionKept(at=9.0, revisions=["r"]))
+    state.apply(ev.StudyRecorded(at=9.0, revision="r2", source="", kept=["r"]))
     assert status(state, "a") is Status.DONE
     assert state.old_revisions() == {}
 

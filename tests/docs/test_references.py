@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
@@ -12,8 +13,11 @@ from tests.docs.pages import DOCS, ROOT
 
 from weft.cli.main import COMMANDS, weft
 from weft.core.values import WAYS
-from weft.model import Model, Output, Resources, Retry
+from weft.errors import StudyFileError
+from weft.model import Study
 from weft.store import parameters, studyfile
+from weft.store.studyfile import study_from_python
+from weft.store.tomlfile import parse
 
 
 def script(name: str) -> ModuleType:
@@ -97,26 +101,42 @@ def test_the_keys_of_a_table_are_those_that_are_read() -> None:
     assert '("file", "columns", "where")' in source
 
 
-def default(section: str, key: str) -> str:
-    return TOLD[section][key][1].strip("`").strip('"')
+LEAST: dict[str, Any] = {"name": "least", "model": {"command": "run"}}
 
 
-def test_defaults_are_as_they_are_told() -> None:
-    retry, output, model = Retry(), Output(), Model(command="")
-    assert default("retry", "attempts") == str(retry.attempts)
-    assert default("retry", "stop_after") == str(retry.stop_after)
-    assert default("retry", "on") == '["time-out", "memory"]'
-    assert [studyfile._OUTCOMES[word] for word in ("time-out", "memory")] == list(retry.on)
-    assert (
-        studyfile.Section({"a": default("output", "chunk")}, (), studyfile.Complaints("x"), "a").size("a")
-        == output.chunk_bytes
-    )
-    assert (
-        studyfile.Section({"a": default("output", "log")}, (), studyfile.Complaints("x"), "a").size("a")
-        == output.log_bytes
-    )
-    assert default("model", "workdir") == model.workdir
-    assert default("resources", "cores") == str(Resources().cores)
+@pytest.mark.parametrize("section", ["retry", "output", "resources", "run", "model"])
+def test_saying_the_default_says_nothing(section: str) -> None:
+    """Where the reference shows a default as code, writing it makes the same study as leaving it out."""
+    shown = {key: re.fullmatch(r"`(.+)`", cells[1]) for key, cells in TOLD[section].items()}
+    given = parse("\n".join(f"{key} = {code[1]}" for key, code in shown.items() if code), "defaults")
+    assert given, section
+    explicit = {**LEAST, section: {**LEAST.get(section, {}), **given}}
+    assert study_from_python(**explicit) == study_from_python(**LEAST)
+
+
+def shown_commands(column: int) -> list[str]:
+    """The commands with a placeholder in a column of the table of places where one is refused."""
+    text = (DOCS / "study-file.md").read_text(encoding="utf-8")
+    rows = text[text.index("| refused |") :].split("\n\n")[0].splitlines()[2:]
+    cells = [row.strip("| ").split(" | ")[column] for row in rows]
+    codes = [code.strip() for cell in cells for _, code in re.findall(r"(`+)(.+?)\1(?!`)", cell)]
+    return [code for code in codes if "{x}" in code and not code.startswith("env")]
+
+
+def study_with(command: str) -> Study:
+    return study_from_python(name="a", model={"command": f"echo {command}"}, parameters={"x": 1})
+
+
+@pytest.mark.parametrize("command", shown_commands(0))
+def test_a_placeholder_is_refused_where_the_page_says_so(command: str) -> None:
+    command = command if command[0] in "'\\`$#" else f"; {command}"
+    with pytest.raises(StudyFileError, match="cannot be filled in there"):
+        study_with(command)
+
+
+@pytest.mark.parametrize("command", shown_commands(2))
+def test_a_placeholder_is_filled_in_where_the_page_says_so(command: str) -> None:
+    assert study_with(command if command[0] in '{"$' else f"; {command}").parameters
 
 
 def test_limits_are_as_they_are_told() -> None:

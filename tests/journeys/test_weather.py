@@ -161,8 +161,7 @@ class Trial:
             engine.record(journal.opening("weather", "k", "0", now))
         if state.revision != self.revision:
             source = ev.StudyRecorded(at=now, revision=self.revision, source="")
-            again = ev.RetryAsked(at=now, id=f"revision-{self.revision}")
-            engine.record(source, again)
+            engine.record(source)
         engine.record(
             *extension(state, self.cases, now),
             ev.RunStarted(at=now, host="here", pid=1, backend="world", pilot=self.pilot),

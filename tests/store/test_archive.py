@@ -70,7 +70,7 @@ def test_the_job_whose_run_counts_is_read(folder: StudyFolder, tmp_path: Path) -
     keep(folder, second, {f"{case}/a.out": b"failure"})
 
     written = archive.fetch(folder, [case], tmp_path / "last")
-    facts.add(ev.RevisionKept, revisions=["r1"])
+    facts.add(ev.StudyRecorded, revision="r2", source="", kept=["r1"])
     facts.write(folder.journal)
     kept = archive.fetch(folder, [case], tmp_path / "kept")
 

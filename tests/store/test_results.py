@@ -72,7 +72,7 @@ def test_a_success_that_counts_wins_over_a_later_failure(tmp_path: Path) -> None
     facts.revise("r2")
     facts.run(case, Outcome.FAILED, result={"drift": 2.0})
     before = table(facts, tmp_path).row(0, named=True)
-    facts.add(ev.RevisionKept, revisions=["r1"])
+    facts.add(ev.StudyRecorded, revision="r2", source="", kept=["r1"])
     after = table(facts, tmp_path).row(0, named=True)
 
     assert (before["status"], before["drift"], before["weft_revision"]) == ("failed", 2.0, "r2")

@@ -97,12 +97,12 @@ class LocalBackend:
         return {job: self._stand(job, native) for job, native in natives.items()}
 
     def _stand(self, job: str, native: str) -> Seen:
-        self._reap(Process.parse(native).pid, job)
         process = self._recorded(job) or Process.parse(native)
         if process.alive:
             return Seen(phase=Phase.RUNNING, word="running")
         if _left_behind(process, job):
             return Seen(phase=Phase.RUNNING, word="runner died, its processes live", orphaned=True)
+        self._reap(Process.parse(native).pid, job)
         self._sweep(job)
         return _ended(self._exit_codes.get(job))
 

@@ -41,10 +41,14 @@ class Opened(Event, frozen=True, kw_only=True, gc=False):
 
 
 class StudyRecorded(Event, frozen=True, kw_only=True, gc=False):
-    """The study as it stood when a run began: enough to tell what ran, and to repeat it."""
+    """The study as it stood when a run began: enough to tell what ran, and to repeat it.
+
+    With a new revision, ``kept`` are the older ones whose results still count; none: every case starts afresh.
+    """
 
     revision: str
     source: str
+    kept: list[str] = []
     digests: dict[str, str] = {}
     """Content hash of every input, by path."""
     defaults: dict[str, Value] = {}
@@ -62,12 +66,6 @@ class CasesRetired(Event, frozen=True, kw_only=True, gc=False):
     """Cases that the study file no longer has; their records stay."""
 
     ids: list[str]
-
-
-class RevisionKept(Event, frozen=True, kw_only=True, gc=False):
-    """The user's word on which older revisions' results still count; replaces what was said before."""
-
-    revisions: list[str]
 
 
 class RunStarted(Event, frozen=True, kw_only=True, gc=False):
@@ -285,7 +283,6 @@ AnyEvent = (
     | StudyRecorded
     | CasesAdded
     | CasesRetired
-    | RevisionKept
     | RunStarted
     | RunStopped
     | CancelAsked

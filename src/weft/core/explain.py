@@ -16,7 +16,7 @@ from weft.core.runs import Run, Runs
 from weft.core.state import INTERRUPTIONS, STEPS, CaseState, JobState, State
 from weft.core.story import PLAIN, Story, Words
 from weft.errors import UsageError
-from weft.model import Model, Outcome, Phase, Status, Study
+from weft.model import RETRY_WORDS, Model, Outcome, Phase, Status, Study
 
 AMBIGUOUS_SHOWN = 8
 """So many of the ids that a prefix fits are listed."""
@@ -175,9 +175,15 @@ def _failed(case: CaseState, study: Study, last: Run | None) -> str:
         return f"{how}: not retried, since [resources] memory sets no limit that could be raised"
     its_own = case.last not in (Outcome.INTERRUPTED, Outcome.CANCELLED)
     if case.last is not None and its_own and case.last not in retried(study):
-        names = ", ".join(outcome.value for outcome in study.retry.on) or "nothing"
-        return f"{how}: not retried, since [retry] on does not name {case.last.value} (it names {names})"
+        names = ", ".join(map(_retry_word, study.retry.on)) or "nothing"
+        return (
+            f"{how}: not retried, since [retry] on does not name {_retry_word(case.last)} (it names {names})"
+        )
     return f"{how}: not retried, since {case.runs} of {study.retry.attempts} attempts are spent"
+
+
+def _retry_word(outcome: Outcome) -> str:
+    return next((word for word, meant in RETRY_WORDS.items() if meant is outcome), outcome.value)
 
 
 def _how(run: Run) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from weft.core.packing import job_minutes, pack, spread, usual_seconds
+from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds
 from weft.core.state import STEPS, CaseState, JobState, State
 from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Step, Study
 
@@ -172,7 +172,8 @@ def _reason_to_hold(study: Study, state: State) -> Hold | None:
     if state.hold is not None:
         return None
     stop_after = study.retry.stop_after
-    if stop_after and state.first_failures >= stop_after and not state.any_success:
+    all_failed = state.first_failures >= stop_after and not state.any_success
+    if stop_after and all_failed and _work_left(study, state):
         return Hold(
             f"the first {state.first_failures} cases all failed",
             "see `weft results` and `weft explain CASE` for the reason; then `weft retry`, or raise retry.stop_after",
@@ -184,6 +185,11 @@ def _reason_to_hold(study: Study, state: State) -> Hold | None:
             "mend what it complains of, then `weft retry`",
         )
     return _fruitless(state) or _failed_step(study, state)
+
+
+def _work_left(study: Study, state: State) -> bool:
+    """Is there a case yet to end? If not, holding back would save nothing."""
+    return any(job.open for job in state.live.values()) or next(waiting(study, state), None) is not None
 
 
 def _fruitless(state: State) -> Hold | None:
@@ -241,17 +247,17 @@ def _new_bundles(study: Study, state: State, limits: Limits, room: int) -> list[
     if work is None or state.live:
         return []  # the step after waits until the last job has ended, the step before is alone by nature
     step = study.before if work is Kind.BEFORE else study.after
-    return [_step_bundle(step, work, limits)] if step is not None else []
+    return [_step_bundle(step, work, state, limits)] if step is not None else []
 
 
-def _step_bundle(step: Step, kind: Kind, limits: Limits) -> Bundle:
-    needs = step.resources
+def _step_bundle(step: Step, kind: Kind, state: State, limits: Limits) -> Bundle:
+    needs, known = step.resources, state.steps[STEPS[kind]]
     return Bundle(
         cases=(STEPS[kind],),
         kind=kind,
         cores=needs.cores,
-        memory_mb=needs.memory_mb,
-        minutes=job_minutes(1, needs.minutes or 0.0, limits, 1),
+        memory_mb=memory_for(known, needs, limits),
+        minutes=job_minutes(1, minutes_for(known, needs, limits) or 0.0, limits, 1),
         slots=1,
     )
 

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
+from weft.errors import FolderError
 from weft.model import Outcome
 
 FORMAT = 1
@@ -68,7 +69,8 @@ def parse(data: bytes) -> tuple[list[Record], int]:
     """The records of these bytes, and how many bytes they took.
 
     Only whole lines count: what follows the last newline is still being written, or was torn by a kill. A whole line
-    that is no record (a disk that filled up, a node that died) is passed over; its case then has no record.
+    that is no record (a disk that filled up, a node that died) is passed over; its case then has no record. One that
+    a newer weft wrote raises FolderError: it may tell of a success.
     """
     taken = data.rfind(b"\n") + 1
     records = []
@@ -77,8 +79,13 @@ def parse(data: bytes) -> tuple[list[Record], int]:
             record = _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
+        if record.v > FORMAT:
+            raise FolderError(
+                f"the records of a job were written by a newer weft (version {record.v}; this one reads {FORMAT})",
+                hint="upgrade weft: `pip install --upgrade weft`",
+            )
         lacking = record.outcome is Outcome.LOST and record.t in ("case", "end")
-        if record.v <= FORMAT and not lacking:
+        if not lacking:
             records.append(record)
     return records, taken
 

@@ -154,10 +154,14 @@ class State:
         self.name, self.key = event.name, event.key
 
     def _study_recorded(self, event: ev.StudyRecorded) -> None:
-        if event.revision != self.revision:
-            self.any_success, self.first_failures = False, 0
+        changed = self.recorded is not None and event.revision != self.revision
         self.revision = event.revision
         self.recorded = event
+        if changed or event.kept:
+            self.kept = set(event.kept)
+        if changed and not event.kept:
+            # What failed before may not fail now.
+            self._start_afresh([*self.cases.values(), *self.steps.values()])
         for path, digest in event.digests.items():
             self.first_digests.setdefault(path, digest)
         for name, default in event.defaults.items():
@@ -177,9 +181,6 @@ class State:
         _require(not unknown, f"no such cases: {unknown}")
         for case_id in event.ids:
             self.cases[case_id].retired = True
-
-    def _revision_kept(self, event: ev.RevisionKept) -> None:
-        self.kept = set(event.revisions)
 
     def _run_started(self, event: ev.RunStarted) -> None:
         self.stopping = False
@@ -210,11 +211,15 @@ class State:
     def _retry_asked(self, event: ev.RetryAsked) -> None:
         if not self._new_request(event.id):
             return
+        named = [self.cases[case_id] for case_id in event.cases if case_id in self.cases]
+        self._start_afresh(named if event.cases else [*self.cases.values(), *self.steps.values()])
+
+    def _start_afresh(self, cases: Iterable[CaseState]) -> None:
+        """Lift a hold, and give these cases a fresh set of attempts, unless they are done."""
         self.hold = None
         self.any_success = False
         self.first_failures = self.refusals = self.fruitless = 0
-        named = [self.cases[case_id] for case_id in event.cases if case_id in self.cases]
-        for case in named if event.cases else [*self.cases.values(), *self.steps.values()]:
+        for case in cases:
             if self.counts(case):
                 continue
             case.given_up = False  # also while the job that was cancelled is still to end
@@ -513,7 +518,6 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.StudyRecorded: State._study_recorded,
     ev.CasesAdded: State._cases_added,
     ev.CasesRetired: State._cases_retired,
-    ev.RevisionKept: State._revision_kept,
     ev.RunStarted: State._run_started,
     ev.RunStopped: State._run_stopped,
     ev.CancelAsked: State._cancel_asked,

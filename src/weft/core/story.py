@@ -89,12 +89,10 @@ class Story:
         before, self._revision = self._revision, event.revision
         if self.of_job or before in ("", event.revision):
             return None
-        return f"the study changed: revision {event.revision} (it was {before})"
-
-    def kept(self, event: ev.RevisionKept) -> str | None:
-        if self.of_job or not event.revisions:
-            return None
-        return f"you chose to keep the results of revision {', '.join(event.revisions)}"
+        changed = f"the study changed: revision {event.revision} (it was {before})"
+        return (
+            f"{changed}; you chose to keep the results of {', '.join(event.kept)}" if event.kept else changed
+        )
 
     def cancel_asked(self, event: ev.CancelAsked) -> str | None:
         if event.everything:
@@ -218,7 +216,6 @@ _TELLERS: dict[type, Callable[[Story, Any], str | None]] = {
     ev.StudyRecorded: Story.recorded,
     ev.CasesAdded: Story.added,
     ev.CasesRetired: Story.retired,
-    ev.RevisionKept: Story.kept,
     ev.CancelAsked: Story.cancel_asked,
     ev.RetryAsked: Story.retry_asked,
     ev.Held: Story.held,

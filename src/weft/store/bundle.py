@@ -24,7 +24,7 @@ from weft.core.command import (
 )
 from weft.core.packing import memory_for, minutes_for
 from weft.core.plan import job_resources
-from weft.core.state import STEPS, JobState, State
+from weft.core.state import STEPS, CaseState, JobState, State
 from weft.errors import WeftError
 from weft.model import Case, Kind, Limits, Model, Study
 from weft.node import runner
@@ -85,13 +85,17 @@ class BundleWriter:
             "finish": model.finish if step is None else None,
             "cores": job.cores,
             "memory_mb": job.memory_mb,
-            "minutes": job_resources(study, job.kind).minutes,
+            "minutes": minutes_for(self._first(job, state), job_resources(study, job.kind), self.limits),
             "slots": job.slots,
             "deadline_s": job.minutes * 60 if job.minutes else None,
             "grace_s": 5.0,
             "params_file": step is None and _wants_params_file(model),
             "cases": [self._step_case(job)] if step is not None else self._case_entries(job, state, rendered),
         }
+
+    def _first(self, job: JobState, state: State) -> CaseState:
+        """The state of a step; for a job of cases that of one which has learnt nothing (the others say so)."""
+        return state.steps[STEPS[job.kind]] if job.kind in STEPS else CaseState()
 
     def _step(self, kind: Kind) -> Any:
         return {Kind.BEFORE: self.study.before, Kind.AFTER: self.study.after}.get(kind)

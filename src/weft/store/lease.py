@@ -53,7 +53,7 @@ class Lease:
         """Become the writer; StudyLocked if a live process is."""
         for _ in range(3):
             if self._create(self.path):
-                self._beat_at = time.monotonic()
+                self._beat_at = time.time()
                 return
             holder = held_by(self.path)
             if holder is not None:
@@ -96,9 +96,9 @@ class Lease:
 
     def beat(self) -> None:
         """Show that we live, every ``BEAT`` seconds; StudyLocked if the lease is ours no longer."""
-        if time.monotonic() - self._beat_at < BEAT:
+        if abs(time.time() - self._beat_at) < BEAT:
             return
-        self._beat_at = time.monotonic()
+        self._beat_at = time.time()
         if _read(self.path) != self._me:
             raise StudyLocked("another process took the study over", where=str(self.path.parent))
         os.utime(self.path)

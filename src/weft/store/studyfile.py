@@ -19,7 +19,7 @@ from typing import Any
 from weft.core.cases import complaints as space_complaints
 from weft.core.nearest import did_you_mean
 from weft.errors import WeftError
-from weft.model import Model, Outcome, Output, Resources, Retry, Step, Study, Value
+from weft.model import RETRY_WORDS, Model, Output, Resources, Retry, Step, Study, Value
 from weft.store.coherence import check_case_directory, check_names
 from weft.store.complaints import Complaints
 from weft.store.inputs import MOST_BYTES, MOST_FILES, Folder, local_path, too_large
@@ -59,7 +59,6 @@ _SECTIONS = {
 _TOP = ("name", "parameters", "sampling", *_SECTIONS, *BACKENDS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OUTCOMES = {"time-out": Outcome.TIMED_OUT, "memory": Outcome.OUT_OF_MEMORY, "exit": Outcome.FAILED}
 
 
 def load(path: str | os.PathLike[str] = ".") -> Study:
@@ -306,10 +305,10 @@ def _retry(section: Section) -> Retry:
     attempts, stop_after = section.integer("attempts", 1), section.integer("stop_after", 0)
     on = []
     for word in section.texts("on"):
-        if word in _OUTCOMES:
-            on.append(_OUTCOMES[word])
+        if word in RETRY_WORDS:
+            on.append(RETRY_WORDS[word])
         else:
-            section.complain("on", f'"{word}" is not a reason to try again', did_you_mean(word, _OUTCOMES))
+            section.complain("on", f'"{word}" is not a reason to try again', did_you_mean(word, RETRY_WORDS))
     return Retry(
         attempts=usual.attempts if attempts is None else attempts,
         on=tuple(dict.fromkeys(on)) if "on" in section else usual.on,
