@@ -111,7 +111,7 @@ def _wrapped(text: str, width: int = 120) -> list[str]:
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
-        if record is not None and parameter.name != "help":  # told once, at the top
+        if record is not None and "--help" not in parameter.opts:  # told once, at the top
             name, told = record
             yield f"| `{_cell(name)}` | {_cell(told)} |"
 

@@ -385,7 +385,7 @@ def test_whatever_comes_is_taken_whole_or_not_at_all() -> None:
 def check_sound(state: State, seed: int) -> None:
     """What must be true of any state, whatever facts led to it."""
     assert set(state.live) == {job.id for job in state.jobs.values() if job.outcome is None}, f"seed {seed}"
-    holders = [(case_id, job.id) for job in state.live.values() for case_id in job.open]
+    holders = [(case_id, job.id) for job in state.live.values() for case_id in state.open_cases(job)]
     assert len({case_id for case_id, _ in holders}) == len(holders), f"seed {seed}: a case in two live jobs"
     known = {**state.cases, **state.steps}
     for case_id, found in known.items():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import PROVE
-from tests.docs.pages import ROOT
+from tests.docs.pages import DOCS, ROOT, blocks
 
 import weft
 from weft.core.cases import expand
@@ -82,6 +82,14 @@ def test_the_records_of_portal_ida_are_made_again_byte_for_byte(tmp_path: Path) 
     kept = {path.name: path.read_bytes() for path in (EXAMPLES / "portal-ida" / "records").iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
     assert len(kept) == 12
+
+
+def test_what_the_tutorial_shows_of_its_study_is_in_the_starter() -> None:
+    [excerpt] = [
+        block for block in blocks(DOCS / "tutorial.md") if "excerpt" in block.told.get("not run", ("", ""))[1]
+    ]
+    lines = (starter_folder("python") / "study.toml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in excerpt.text.splitlines() if line not in lines and line] == []
 
 
 def test_the_demo_points_at_the_example() -> None:

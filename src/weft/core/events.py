@@ -317,9 +317,6 @@ _request_decoder = msgspec.json.Decoder(Request)
 decode = _decoder.decode
 """One journal line (bytes, with or without its newline) to its event; msgspec.DecodeError if it is none."""
 
-decode_lines = _decoder.decode_lines
-"""Many journal lines at once; much faster than one by one."""
-
 decode_request = _request_decoder.decode
 """The same for a request file."""
 

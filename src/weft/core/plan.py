@@ -189,7 +189,10 @@ def _reason_to_hold(study: Study, state: State) -> Hold | None:
 
 def _work_left(study: Study, state: State) -> bool:
     """Is there a case yet to end? If not, holding back would save nothing."""
-    return any(job.open for job in state.live.values()) or next(waiting(study, state), None) is not None
+    return (
+        any(job.recorded < len(job.cases) for job in state.live.values())
+        or next(waiting(study, state), None) is not None
+    )
 
 
 def _fruitless(state: State) -> Hold | None:

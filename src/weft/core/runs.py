@@ -102,7 +102,7 @@ class Runs:
     def _job_ended(self, event: ev.JobEnded) -> None:
         job = self.state.jobs.get(event.job)
         for case_id in event.in_flight:
-            if job is not None and case_id in job.open:
+            if job is not None and self.state.is_open(job, case_id):
                 why = f"it was running when job {job.id} ended {event.outcome.value}"
                 number = self._number(case_id, job.id)
                 self._put(case_id, Run(job.id, number, Outcome.INTERRUPTED, why=why))

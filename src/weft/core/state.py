@@ -79,8 +79,8 @@ class JobState(Struct):
     memory_mb: int | None = None
     minutes: float | None = None
     slots: int | None = None
-    open: set[str] = set()
-    """Cases without a record yet; emptied when the job ends."""
+    recorded: int = 0
+    """Cases with a record."""
     phase: Phase = Phase.PLANNED
     word: str = ""
     native: str = ""
@@ -199,7 +199,7 @@ class State:
                 continue
             job.cancel_asked = True
             if not event.everything:
-                self._give_up(job.open)
+                self._give_up(self.open_cases(job))
         self._give_up(event.cases)
 
     def _give_up(self, case_ids: Iterable[str]) -> None:
@@ -262,7 +262,6 @@ class State:
             kind=event.kind,
             backend=event.backend,
             cases=tuple(event.cases),
-            open=set(event.cases),
             revision=event.revision,
             planned_at=event.at,
             cores=event.cores,
@@ -348,22 +347,23 @@ class State:
     def _job_ended(self, event: ev.JobEnded) -> None:
         job = self._job(event.job)
         for case_id in event.in_flight:
-            if case_id in job.open:
+            if self.is_open(job, case_id):
                 case = self._pool(job.kind)[case_id]
                 _count_failure(job, case, _INTERRUPTED)
                 case.last = _INTERRUPTED
         if job.native:
             # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job.
-            recorded = len(job.open) < len(job.cases)
-            fruitless = not (recorded or event.in_flight or job.cancel_asked)
+            fruitless = not (job.recorded or event.in_flight or job.cancel_asked)
             self.fruitless = self.fruitless + 1 if fruitless else 0
         self._close(job, event.outcome, event.why, event.at)
 
     def _close(self, job: JobState, outcome: Outcome, why: str, at: float) -> None:
         pool = self._pool(job.kind)
-        for case_id in job.open:
-            pool[case_id].job = ""
-        job.open, job.told = set(), set()
+        for case_id in job.cases:
+            case = pool[case_id]
+            if case.job == job.id:
+                case.job = ""
+        job.told = set()
         job.phase, job.outcome, job.ended_at = Phase.ENDED, outcome, at
         job.why = why or job.why
         del self.live[job.id]
@@ -371,44 +371,38 @@ class State:
     def _case_ended(self, event: ev.CaseEnded) -> None:
         # By far the most frequent fact: replay's cost is this method's.
         case = self.cases.get(event.case)
-        job = self.jobs.get(event.job)
-        if job is None or case is None:
-            self._step_ended(event)
+        if case is None or case.job != event.job:
+            self._late_or_of_a_step(event)
             return
-        outcome = event.outcome
-        try:
-            job.open.remove(event.case)
-            case.job = ""
-        except KeyError:
-            if (
-                outcome is not _FINISHED
-                or job.outcome is None
-                or self.counts(case)
-                or event.case not in job.cases
-            ):
-                return  # told twice; the same rule as in ``is_news``, spelt out since this is where replay's time goes
+        job = self.live[case.job]
+        job.recorded += 1
+        case.job = ""
+        self._take_in(event, job, case)
         self.fresh = True
-        case.last = outcome
-        case.wall = event.wall
-        if outcome is _FINISHED:
-            case.done = job.revision
-            self.any_success = True
-        else:
-            self.first_failures += _count_failure(job, case, outcome) and case.runs == 1
 
-    def _step_ended(self, event: ev.CaseEnded) -> None:
-        """The record of a step before or after."""
-        job = self._job(event.job)
-        if event.case not in job.open:
+    def _late_or_of_a_step(self, event: ev.CaseEnded) -> None:
+        """The rarer records: told twice, of a job that was closed already, or of a step before or after."""
+        job = self.jobs.get(event.job)
+        if job is None:
+            raise IllegalEvent(f"a record from unknown job {event.job}")
+        if not self.is_news(event):
             return
-        step = self._pool(job.kind)[event.case]
-        job.open.remove(event.case)
-        step.job = ""
-        step.last, step.wall = event.outcome, event.wall
-        if event.outcome is _FINISHED:
-            step.done = job.revision
-        else:
-            _count_failure(job, step, event.outcome)
+        case = self._pool(job.kind)[event.case]
+        if case.job == job.id:
+            job.recorded += 1
+            case.job = ""
+        self._take_in(event, job, case)
+        self.fresh = self.fresh or job.kind not in STEPS
+
+    def _take_in(self, event: ev.CaseEnded, job: JobState, case: CaseState) -> None:
+        outcome = case.last = event.outcome
+        case.wall = event.wall
+        if outcome is not _FINISHED:
+            own = _count_failure(job, case, outcome)
+            self.first_failures += own and case.runs == 1 and job.kind not in STEPS
+            return
+        case.done = job.revision
+        self.any_success = self.any_success or job.kind not in STEPS
 
     def _runner_ended(self, event: ev.RunnerEnded) -> None:
         job = self._job(event.job)
@@ -434,12 +428,22 @@ class State:
             return True
         job = self.jobs[event.job]
         if isinstance(event, ev.CaseEnded):
-            case = self.cases.get(event.case)
+            if self.is_open(job, event.case):
+                return True
             late = job.outcome is not None and event.outcome is _FINISHED and event.case in job.cases
-            return event.case in job.open or (late and case is not None and not self.counts(case))
+            return late and not self.counts(self._pool(job.kind)[event.case])
         if isinstance(event, ev.RunnerEnded):
             return job.last_word is None
         return told_key(event) not in job.told
+
+    def is_open(self, job: JobState, case_id: str) -> bool:
+        """Is the case one of this job's, and without a record yet?"""
+        case = self._pool(job.kind).get(case_id)
+        return case is not None and case.job == job.id
+
+    def open_cases(self, job: JobState) -> list[str]:
+        """The job's cases that have no record yet."""
+        return [case_id for case_id in job.cases if self.is_open(job, case_id)]
 
     def counts(self, case: CaseState) -> bool:
         """Has the case a success that still counts?"""

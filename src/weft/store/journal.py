@@ -15,12 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from weft.core.events import FORMAT, AnyEvent, Opened, decode, decode_lines, encode
+from weft.core.events import FORMAT, AnyEvent, Opened, decode, encode
 from weft.core.state import IllegalEvent, State
 from weft.errors import FolderError
 from weft.store.folder import disk_problem
 
-_PIECE = 1 << 20
+_BUFFER = 1 << 20
+_NEWLINE = ord("\n")
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -72,25 +73,25 @@ def _whole_lines(fd: int) -> int:
     return 0
 
 
-def pieces(path: Path) -> Iterator[bytes]:
-    """The journal in pieces of whole lines; a torn last line is left out."""
+def read(path: Path) -> Iterator[AnyEvent]:
+    """Every fact in the journal, in order; a torn last line is left out.
+
+    Raises FolderError naming the line for one that is damaged, or the version for a journal of a newer weft.
+    """
+    number = 0
     try:
-        with path.open("rb") as file:
-            rest = b""
-            while piece := file.read(_PIECE):
-                whole, newline, rest = (rest + piece).rpartition(b"\n")
-                if newline:
-                    yield whole
+        with path.open("rb", buffering=_BUFFER) as file:
+            for line in file:
+                if line[-1] != _NEWLINE:
+                    return
+                number += 1
+                if number == 1:
+                    _check_format(line, path)
+                yield decode(line)
+    except _NO_JSON as error:
+        raise _damaged(path, number, str(error)) from error
     except OSError as error:
         raise disk_problem(error, path) from error
-
-
-def read(path: Path) -> Iterator[AnyEvent]:
-    """Every fact in the journal, in order; FolderError naming the line for one that is damaged or too new."""
-    before = 0
-    for piece in pieces(path):
-        yield from _decoded(piece, path, before)
-        before += piece.count(b"\n") + 1
 
 
 def replay(path: Path) -> State:
@@ -105,34 +106,13 @@ def replay(path: Path) -> State:
     collecting = gc.isenabled()
     gc.disable()  # nothing here is garbage: collections would only walk the growing state again and again
     try:
-        before = 0
-        for piece in pieces(path):
-            events = _decoded(piece, path, before)
-            try:
-                state.apply_all(events)
-            except IllegalEvent as error:
-                raise _illegal(path, error) from error
-            before += len(events)
+        state.apply_all(read(path))
+    except IllegalEvent as error:
+        raise _illegal(path, error) from error
     finally:
         if collecting:
             gc.enable()
     return state
-
-
-def _decoded(piece: bytes, path: Path, before: int) -> list[AnyEvent]:
-    """The events of whole lines, of which the first is number ``before`` + 1."""
-    if not before:
-        _check_format(piece.partition(b"\n")[0], path)
-    try:
-        return decode_lines(piece)
-    except _NO_JSON:
-        # Which line it is, is worth finding only now.
-        for number, line in enumerate(piece.split(b"\n"), before + 1):
-            try:
-                decode(line)
-            except _NO_JSON as error:
-                raise _damaged(path, number, str(error)) from error
-        raise
 
 
 def _illegal(path: Path, error: IllegalEvent) -> FolderError:
