@@ -100,7 +100,15 @@ class Study:
 
         self._must_exist()
         table = build_table(self.folder.journal, self.spec, all_cases=all_cases)
-        return table.to_pandas() if kind == "pandas" else table
+        if kind == "polars":
+            return table
+        try:
+            return table.to_pandas()
+        except ModuleNotFoundError as error:
+            raise WeftError(
+                f"a pandas table needs the package {error.name!r}, which is not installed",
+                hint="pip install 'weft[pandas]', or ask for results(\"polars\")",
+            ) from error
 
     def profile(self) -> Profile:
         """Where the time went, by the journal as it stands."""

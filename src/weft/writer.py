@@ -114,7 +114,7 @@ def answered(asked: Question, decide: Decide | str | None) -> str:
     """The answer to a question: given already, or asked for; NeedsDecision where there is nobody to ask."""
     if decide is None:
         raise NeedsDecision(
-            f"{', '.join(asked.changed)} changed, and {asked.results} cases have results from before",
+            f"{', '.join(asked.changed)} changed, and there are results from before ({asked.results})",
             hint="`weft run --rerun` runs all again; `weft run --keep` keeps them and runs only what is missing",
         )
     answer = decide if isinstance(decide, str) else decide(asked)

@@ -13,6 +13,9 @@ from weft.errors import Exit
 def command(words: tuple[str, ...]) -> int:
     """Stop the jobs named and give up the cases named.
 
+    The cases of a job that is stopped by name are given up, too. A case that is given up while it
+    runs is let end, and then counts as it ended. `weft retry` takes back what was given up.
+
     With none named, stop everything; the cases that are not done then wait for the next `weft run`.
     If nobody else runs the study, this waits until the jobs have stopped; else the process that
     runs it is asked.
@@ -30,18 +33,19 @@ def command(words: tuple[str, ...]) -> int:
     cases = [word for word in named if "-" not in word]
     after = loaded.cancel(jobs, cases)
     if before.running_by:
-        click.echo(f"{before.name}: asked {before.running_by} to stop {_what(jobs, cases)}")
+        click.echo(f"{before.name}: asked {before.running_by} to {_what(jobs, cases, 'stop', 'give up')}")
         click.echo(f"next: `weft status{at(study)}` tells when it has")
         return Exit.DONE
-    click.echo(f"{before.name}: stopped {_what(jobs, cases)}; {report.counts(after)}")
+    click.echo(f"{before.name}: {_what(jobs, cases, 'stopped', 'gave up')}; {report.counts(after)}")
     step = report.next_step(after, at(study))
     if step:
         click.echo(f"next: {step}")
     return Exit.DONE
 
 
-def _what(jobs: list[str], cases: list[str]) -> str:
+def _what(jobs: list[str], cases: list[str], stop: str, give_up: str) -> str:
     from weft.render.quantities import count
 
-    parts = [count(len(words), word) for words, word in ((jobs, "job"), (cases, "case")) if words]
-    return " and ".join(parts) or "everything"
+    named = ((stop, jobs, "job"), (give_up, cases, "case"))
+    parts = [f"{verb} {count(len(words), noun)}" for verb, words, noun in named if words]
+    return " and ".join(parts) or f"{stop} everything"

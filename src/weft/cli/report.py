@@ -77,6 +77,14 @@ def next_step(summary: Summary, at: str = "") -> str:
     return ""
 
 
+def complaint_lines(summary: Summary) -> Iterator[str]:
+    """What went wrong with jobs apart from their cases; the newest few."""
+    from weft.render.text import WIDTH, cut
+
+    for complaint in summary.complaints[-MOST_REASONS:]:
+        yield cut(f"warning: {complaint}", WIDTH)
+
+
 def failed_cases(study: Study) -> list[str]:
     """The ids of the cases that have failed."""
     from weft.store import journal

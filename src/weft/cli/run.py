@@ -83,6 +83,8 @@ def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json:
         click.echo(f"held: {summary.hold}")
     for line in report.reason_lines(found, place):
         click.echo(line)
+    for line in report.complaint_lines(summary):
+        click.echo(line)
     click.echo(f"table: {report.shown_path(study.folder.csv)} (and results.parquet)")
     step = report.next_step(summary, place)
     if step:

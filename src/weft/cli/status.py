@@ -69,6 +69,8 @@ def _print(study: Study, summary: Summary, place: str) -> None:
         click.echo("why cases failed:")
         for line in report.reason_lines(report.reasons(study), place):
             click.echo(line)
+    for line in report.complaint_lines(summary):
+        click.echo(line)
     step = report.next_step(summary, place)
     if step:
         click.echo(f"next: {step}")

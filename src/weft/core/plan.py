@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds
 from weft.core.state import STEPS, CaseState, JobState, State
-from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Step, Study
+from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Step, Study, Value
 
 REFUSALS = 3
 """Refusals in a row after which the study is held."""
@@ -279,9 +279,23 @@ def _case_bundles(study: Study, state: State, limits: Limits, room: int) -> list
 
 
 def slots_of(study: Study) -> int | None:
-    """Cases at a time, where the settings of the study's backend say so."""
-    slots = study.settings.get(study.backend, {}).get("slots")
-    return slots if isinstance(slots, int) else None
+    """Cases at a time, where the settings of the study's backend say so; else the runner decides on its node.
+
+    ``slots`` says it outright; ``cores`` and ``memory_mb`` say how much of the machine the study may use.
+    """
+    settings, needs = study.settings.get(study.backend, {}), study.resources
+    slots, cores, memory_mb = (_whole(settings.get(name)) for name in ("slots", "cores", "memory_mb"))
+    bounds = [
+        slots,
+        cores // needs.cores if cores else None,
+        memory_mb // needs.memory_mb if memory_mb and needs.memory_mb else None,
+    ]
+    given = [bound for bound in bounds if bound is not None]
+    return max(1, min(given)) if given else None
+
+
+def _whole(value: Value) -> int | None:
+    return int(value) if isinstance(value, (int, float)) else None
 
 
 def waiting(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:

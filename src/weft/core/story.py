@@ -169,7 +169,7 @@ class Story:
         wall = self.words.lasting(event.wall)
         lines = [f"ran {wall} in slot {event.slot} of job {event.job}: {event.outcome.value}{how} ({used})"]
         lines += [f"why: {event.why}"] if event.why else []
-        return "\n".join(lines + _quoted("its last lines on stderr", event.tail))
+        return "\n".join(lines + _quoted("its last lines", event.tail))
 
     # Facts from the node
 

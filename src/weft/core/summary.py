@@ -7,7 +7,7 @@ from msgspec import Struct
 from weft.core.packing import usual_seconds
 from weft.core.plan import status_of
 from weft.core.state import State
-from weft.model import Limits, Status, Study
+from weft.model import Kind, Limits, Outcome, Status, Study
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -28,6 +28,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     stopping: bool = False
     running_by: str = ""
     settled: bool = False
+    complaints: tuple[str, ...] = ()
+    """What went wrong with jobs, apart from their cases: a finish command that failed, and the like."""
     eta_s: float | None = None
     """Seconds until the last case ends, supposing that they go on as they did; None before the first has ended."""
 
@@ -60,6 +62,11 @@ def summarize(
         stopping=state.stopping,
         running_by=running_by,
         settled=settled,
+        complaints=tuple(
+            f"job {job.id}: {job.why}"
+            for job in state.jobs.values()
+            if job.outcome is Outcome.FAILED and job.recorded and job.kind in (Kind.CASES, Kind.PILOT)
+        ),
         eta_s=_eta(state, left, limits),
     )
 

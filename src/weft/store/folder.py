@@ -69,7 +69,10 @@ class StudyFolder:
 def disk_problem(error: OSError, path: Path | str) -> WeftError:
     """An operating system's complaint about a path, as weft's error with a hint that fits."""
     reasons = {
-        28: ("the disk is full", "make room, then give the same command again: what was recorded stands"),
+        28: (
+            "the disk is full",
+            "make room, then give the same command again: what was recorded stands",
+        ),
         122: (
             "the disk quota is used up",
             "make room, then give the same command again: what was recorded stands",
