@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -40,7 +41,7 @@ def test_ctrl_c_lets_go_and_a_second_run_finishes(weft):
 
 def test_a_run_whose_reader_leaves_lets_go_of_its_jobs(weft):
     weft.study(SLOW, "[1, 2, 3, 4, 5, 6]")
-    words = " ".join(weft.argv("run"))
+    words = shlex.join(weft.argv("run"))
     piped = subprocess.run(
         ["sh", "-c", f"{words} | head -1"],
         cwd=weft.folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -258,7 +259,7 @@ def test_results_as_files_and_on_the_screen(weft):
 def test_results_into_a_pipe_that_closes(weft):
     weft.study(values="{ range = [0, 300] }", command="true {i}")
     weft("run", code=0)
-    words = " ".join(weft.argv("results", "--csv", "-"))
+    words = shlex.join(weft.argv("results", "--csv", "-"))
     piped = subprocess.run(
         ["sh", "-c", f"{words} | head -1"],
         cwd=weft.folder,

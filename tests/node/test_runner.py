@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -302,7 +303,7 @@ def test_the_work_directory_is_where_it_was_asked_for(tmp_path: Path, workdir: s
 
 def test_usage_is_measured(tmp_path: Path) -> None:
     use = "b = b'x' * 80_000_000; open('f', 'wb').write(b[:3_000_000]); open('f').read()"
-    job = Job(tmp_path, f'({sys.executable} -W ignore -c "{use}")')
+    job = Job(tmp_path, f'({shlex.quote(sys.executable)} -W ignore -c "{use}")')
     assert job.run() == 0
     record = job.case()
     assert 80_000_000 < record["memory"] < 300_000_000

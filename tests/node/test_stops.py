@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -125,7 +126,7 @@ def test_leftovers_die_with_their_case_and_not_with_another(tmp_path: Path) -> N
 
 
 def test_memory_beyond_the_limit_is_out_of_memory(tmp_path: Path) -> None:
-    hog = f"{sys.executable} -c \"b = b'x' * 70_000_000; import time; time.sleep(60)\""
+    hog = f"{shlex.quote(sys.executable)} -c \"b = b'x' * 70_000_000; import time; time.sleep(60)\""
     job = Job(tmp_path, hog, memory_mb=50)
     assert job.run() == 0
     record = job.case()
@@ -136,7 +137,7 @@ def test_memory_beyond_the_limit_is_out_of_memory(tmp_path: Path) -> None:
 
 def test_memory_is_summed_over_the_tree_of_processes(tmp_path: Path) -> None:
     (tmp_path / "hog.py").write_text("b = b'x' * 40_000_000\nimport time\ntime.sleep(60)\n")
-    hog = f"{sys.executable} {tmp_path}/hog.py"
+    hog = f"{shlex.quote(sys.executable)} {tmp_path}/hog.py"
     job = Job(tmp_path, f"setsid {hog} & {hog} & wait", memory_mb=70)
     assert job.run() == 0
     assert job.outcomes() == {"c0": "OUT_OF_MEMORY"}
