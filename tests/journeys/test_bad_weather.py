@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_one_bad_case_harms_only_itself(tmp_path: Path) -> None:
     command = """\
 case {i} in
     1) yes | head -c 20000000 ;;
-    2) setsid sleep 300 & ;;
+    2) setsid sleep 4321 & ;;
     3) trap '' TERM; while :; do sleep 0.1; done ;;
     4) echo '{{"v": NaN}}' > result.json; exit 0 ;;
     5) echo '{{"v": 1' > result.json; exit 0 ;;
@@ -102,5 +103,15 @@ attempts = 1
     assert rows[3]["outcome"] == "TIMED_OUT"
     for i, word in ((4, "finite"), (5, "JSON"), (6, "result.json"), (7, "SIGKILL")):
         assert word in rows[i]["weft_why"], rows[i]
-    orphans = subprocess.run(["pgrep", "-f", "^sleep 300$"], capture_output=True, text=True, check=False)
-    assert orphans.stdout == ""
+    assert sleepers("sleep 4321") == []
+
+
+def sleepers(command: str) -> list[int]:
+    """Live processes with exactly this command line."""
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == wanted:
+                found.append(int(path.parent.name))
+    return found
