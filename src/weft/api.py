@@ -17,8 +17,9 @@ from msgspec import structs
 from weft import model
 from weft.core import events as ev
 from weft.core import plan as todo
+from weft.core.books import STEPS
 from weft.core.cases import expand
-from weft.core.state import STEPS, State
+from weft.core.state import State
 from weft.core.summary import Summary, summarize
 from weft.errors import NoStudyHere, StudyLocked, UsageError, WeftError
 from weft.store import journal, requests

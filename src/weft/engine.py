@@ -16,9 +16,10 @@ from typing import Any
 from weft.backends.base import Backend, Collected, Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
+from weft.core.books import JobState
 from weft.core.events import AnyEvent
 from weft.core.records import Record, in_flight, to_events
-from weft.core.state import JobState, State
+from weft.core.state import State
 from weft.errors import AnswerLost, BackendError
 from weft.model import Bundle, Case, Kind, Outcome, Study
 from weft.store import requests

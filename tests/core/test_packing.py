@@ -7,8 +7,8 @@ import random
 import pytest
 from tests.conftest import seeds
 
+from weft.core.books import CaseState
 from weft.core.packing import memory_for, minutes_for, pack, spread, usual_seconds
-from weft.core.state import CaseState
 from weft.model import Limits, Resources
 from weft.node.runner import fits, packing_reserve
 

@@ -24,8 +24,9 @@ from tests.journeys.weather import Bundles, Crash, Nature, Sky, StormyJournal, V
 from weft.backends.base import Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
+from weft.core.books import JobState
 from weft.core.forecast import extension
-from weft.core.state import JobState, State
+from weft.core.state import State
 from weft.engine import Engine
 from weft.errors import BackendError, FolderError
 from weft.model import Case, Kind, Limits, Model, Outcome, Phase, Resources, Retry, Status, Step, Study

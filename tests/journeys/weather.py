@@ -25,10 +25,11 @@ from msgspec import Struct
 
 from weft.backends.base import Collected, Packed, Refused, Seen
 from weft.core import events as ev
+from weft.core.books import STEPS, JobState
 from weft.core.events import AnyEvent, encode
 from weft.core.packing import memory_for, minutes_for
 from weft.core.records import parse
-from weft.core.state import STEPS, JobState, State
+from weft.core.state import State
 from weft.errors import AnswerLost, BackendError, FolderError
 from weft.model import Case, Kind, Limits, Outcome, Phase, Study
 from weft.store.journal import Journal

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from weft.core.books import CaseState
 from weft.core.events import CaseEnded
-from weft.core.state import INTERRUPTIONS, CaseState, State
+from weft.core.state import INTERRUPTIONS, State
 from weft.core.summary import Summary
 from weft.errors import Exit
 from weft.model import Outcome, Status

@@ -307,6 +307,12 @@ AnyEvent = (
     | RunnerEnded
 )
 
+RunnerFact = RunnerStarted | SetupEnded | SpanEnded | FinishEnded
+"""What a runner says of itself rather than of a case."""
+
+NodeFact = RunnerFact | CaseEnded | RunnerEnded
+"""What comes from a node's records."""
+
 Request = CancelAsked | RetryAsked
 """The facts that other processes may leave for the writer."""
 

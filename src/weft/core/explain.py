@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from weft.core.books import STEPS, CaseState, JobState
 from weft.core.events import AnyEvent
 from weft.core.plan import retried, status_of
 from weft.core.runs import Run, Runs
-from weft.core.state import INTERRUPTIONS, STEPS, CaseState, JobState, State
+from weft.core.state import INTERRUPTIONS, State
 from weft.core.story import PLAIN, Story, Words
 from weft.errors import UsageError
 from weft.model import RETRY_WORDS, Model, Outcome, Phase, Status, Study

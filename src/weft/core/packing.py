@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from weft.core.state import CaseState
+from weft.core.books import CaseState
 from weft.model import Bundle, Kind, Limits, Resources
 
 GROWTH = 2.0

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from weft.core.books import STEPS, CaseState, JobState
 from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds
-from weft.core.state import STEPS, CaseState, JobState, State
+from weft.core.state import State
 from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Step, Study, Value
 
 REFUSALS = 3

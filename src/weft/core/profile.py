@@ -20,8 +20,8 @@ from typing import Any
 from msgspec import Struct
 
 from weft.core import events as ev
+from weft.core.books import STEPS
 from weft.core.events import AnyEvent
-from weft.core.state import STEPS
 from weft.model import Kind, Outcome, Phase
 
 FORMAT = 1

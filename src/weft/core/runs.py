@@ -13,8 +13,9 @@ from typing import Any
 from msgspec import Struct
 
 from weft.core import events as ev
+from weft.core.books import CaseState
 from weft.core.events import AnyEvent
-from weft.core.state import CaseState, State
+from weft.core.state import State
 from weft.model import Outcome
 
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from msgspec import Struct
-
 from weft.core import events as ev
-from weft.core.events import AnyEvent
+from weft.core.books import STEPS, CaseState, JobState
+from weft.core.events import AnyEvent, NodeFact, RunnerFact
 from weft.model import Kind, Outcome, Phase, Status, Value
 
 INTERRUPTIONS = 5
@@ -32,12 +31,8 @@ FOLLOWS: dict[Phase, frozenset[Phase]] = {
 }
 """What may follow what."""
 
-STEPS = {Kind.BEFORE: "before", Kind.AFTER: "after"}
-"""The one case of a step's job, by kind; no case of a study can have such an id."""
-
 _FINISHED = Outcome.FINISHED
 _INTERRUPTED = Outcome.INTERRUPTED
-_CANCELLED = Outcome.CANCELLED
 _TIMED_OUT = Outcome.TIMED_OUT
 _OUT_OF_MEMORY = Outcome.OUT_OF_MEMORY
 _NOTHING_OWN = (Outcome.INTERRUPTED, Outcome.CANCELLED)
@@ -45,64 +40,6 @@ _NOTHING_OWN = (Outcome.INTERRUPTED, Outcome.CANCELLED)
 
 class IllegalEvent(ValueError):
     """This fact cannot follow what is known; it has changed nothing."""
-
-
-class CaseState(Struct, gc=False):
-    """What is known of one case: counts and last facts, no judgement."""
-
-    runs: int = 0
-    """Failed runs of its own making since the last retry asked for: what counts as attempts."""
-    interruptions: int = 0
-    timeouts: int = 0
-    ooms: int = 0
-    job: str = ""
-    """The live job that has this case, if any."""
-    done: str = ""
-    """The revision of its last success, if any."""
-    last: Outcome | None = None
-    wall: float = 0.0
-    retired: bool = False
-    given_up: bool = False
-    """The user cancelled it."""
-
-
-class JobState(Struct):
-    """What is known of one job."""
-
-    id: str
-    kind: Kind
-    backend: str
-    cases: tuple[str, ...]
-    revision: str
-    planned_at: float
-    cores: int = 1
-    memory_mb: int | None = None
-    minutes: float | None = None
-    slots: int | None = None
-    recorded: int = 0
-    """Cases with a record."""
-    phase: Phase = Phase.PLANNED
-    word: str = ""
-    native: str = ""
-    sent_at: float = 0.0
-    not_found_since: float = 0.0
-    not_found_at: float = 0.0
-    """When the backend first and last said that it knows no such job, since the last submission left."""
-    orphaned: bool = False
-    """Its runner is dead, but not all that it started."""
-    unseen: int = 0
-    unseen_since: float = 0.0
-    cancel_asked: bool = False
-    cancel_sent_at: float = 0.0
-    gone: Outcome | None = None
-    offset: int = 0
-    outcome: Outcome | None = None
-    why: str = ""
-    ended_at: float = 0.0
-    last_word: Outcome | None = None
-    """The outcome that the runner itself recorded last."""
-    told: set[tuple[str, float]] = set()
-    """Which of the runner's own records are known (``told_key``); emptied when the job ends."""
 
 
 class State:
@@ -495,14 +432,6 @@ def _count_failure(job: JobState, case: CaseState, outcome: Outcome) -> bool:
     case.timeouts += outcome is _TIMED_OUT
     case.ooms += outcome is _OUT_OF_MEMORY
     return True
-
-
-RunnerFact = ev.RunnerStarted | ev.SetupEnded | ev.SpanEnded | ev.FinishEnded
-"""What the runner says of itself rather than of a case."""
-
-
-NodeFact = RunnerFact | ev.CaseEnded | ev.RunnerEnded
-"""What comes from a node's records."""
 
 
 def told_key(event: RunnerFact) -> tuple[str, float]:

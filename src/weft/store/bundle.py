@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from weft.core.books import STEPS, CaseState, JobState
 from weft.core.command import (
     placeholders,
     render_command,
@@ -24,7 +25,7 @@ from weft.core.command import (
 )
 from weft.core.packing import memory_for, minutes_for
 from weft.core.plan import job_resources
-from weft.core.state import STEPS, CaseState, JobState, State
+from weft.core.state import State
 from weft.errors import WeftError
 from weft.model import Case, Kind, Limits, Model, Study
 from weft.node import runner

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from weft.core.books import CaseState
 from weft.core.plan import retried
 from weft.core.runs import Run, Runs
-from weft.core.state import CaseState, IllegalEvent
+from weft.core.state import IllegalEvent
 from weft.errors import FolderError, NoStudyHere, UsageError, WeftError
 from weft.model import Retry, Space, Status, Study
 from weft.store import journal as journal_file
