@@ -20,18 +20,24 @@ ELEMENTS = 4
 TOLERANCE = 1e-3  # relative
 
 
+# What openseespy's Linux wheel needs, each after those that it needs itself.
+LIBRARIES = ["libquadmath.so.0", "libgfortran.so.4", "libblas.so.3", "liblapack.so.3"]
+
+
 def load_openseespy():
     """Return the module `openseespy.opensees`.
 
-    Its Linux wheel brings libblas.so.3 along but does not tell the dynamic linker where, so the import fails
-    on a machine without a BLAS of its own. Loading the wheel's copy first settles it: a library that is
-    already in the process is not looked for again.
+    Its Linux wheel brings the libraries that it needs along but does not tell the dynamic linker where, so the
+    import fails on a machine without a BLAS of its own. Loading those that the machine lacks first settles it:
+    a library that is already in the process is not looked for again.
     """
     wheel = importlib.util.find_spec("openseespylinux")
     if wheel is not None and wheel.origin is not None:
-        blas = Path(wheel.origin).parent / "lib" / "libblas.so.3"
-        if blas.exists():
-            ctypes.CDLL(str(blas))
+        for name in LIBRARIES:
+            try:
+                ctypes.CDLL(name)
+            except OSError:
+                ctypes.CDLL(str(Path(wheel.origin).parent / "lib" / name))
     import openseespy.opensees
 
     return openseespy.opensees

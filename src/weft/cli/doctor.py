@@ -33,12 +33,16 @@ EXTRAS = {
     "pyarrow": ("Parquet through pandas", "weft[pandas]"),
 }
 SLURM = ("sbatch", "squeue", "sacct", "scancel")
-OWN_BLAS = """
+OWN_LIBRARIES = """
 import ctypes, importlib.util, pathlib
 home = pathlib.Path(importlib.util.find_spec("openseespylinux").origin).parent
-ctypes.CDLL(str(home / "lib" / "libblas.so.3"))
+for name in ("libquadmath.so.0", "libgfortran.so.4", "libblas.so.3", "liblapack.so.3"):
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        ctypes.CDLL(str(home / "lib" / name))
 """
-"""The wheel of openseespy brings a BLAS along that the dynamic linker does not find by itself."""
+"""The wheel of openseespy brings libraries along that the dynamic linker does not find by itself."""
 MARKS = {"ok": "green", "missing": "yellow", "warning": "yellow", "PROBLEM": "red"}
 
 
@@ -182,10 +186,10 @@ def _openseespy() -> Finding:
     if "No module named 'openseespy'" in problem:
         remedy = f"install it: {python} -m pip install 'weft[examples]'"
         return Finding("missing", "openseespy", f"not in {python}; for OpenSees models in Python", remedy)
-    if not _import_problem(python, "openseespy.opensees", OWN_BLAS):
-        found = f"loads in {python}, after the libblas that came with it"
+    if not _import_problem(python, "openseespy.opensees", OWN_LIBRARIES):
+        found = f"loads in {python}, after the libraries that came with it"
         return Finding(
-            "ok", "openseespy", found, "load that first, as `weft init --template openseespy` does"
+            "ok", "openseespy", found, "load them first, as `weft init --template openseespy` does"
         )
     remedy = "it needs BLAS; on Debian: apt install libblas3" if "libblas" in problem else ""
     return Finding("missing", "openseespy", f"does not load in {python}: {problem}", remedy)

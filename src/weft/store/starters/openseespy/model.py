@@ -11,12 +11,14 @@ import math
 import sys
 from pathlib import Path
 
-# OpenSees needs a BLAS library and brings one along, but on a machine without one it must be loaded first.
+# OpenSees brings the libraries that it needs along, but those that the machine lacks must be loaded first.
 wheel = importlib.util.find_spec("openseespylinux")
 if wheel is not None and wheel.origin is not None:
-    blas = Path(wheel.origin).parent / "lib" / "libblas.so.3"
-    if blas.exists():
-        ctypes.CDLL(str(blas))
+    for name in ("libquadmath.so.0", "libgfortran.so.4", "libblas.so.3", "liblapack.so.3"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            ctypes.CDLL(str(Path(wheel.origin).parent / "lib" / name))
 try:
     import openseespy.opensees as ops
 except ImportError as problem:
