@@ -1,0 +1,124 @@
+"""The library's verbs, as a notebook uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import weft
+from weft.errors import NeedsDecision, NoStudyHere, StudyLocked, UsageError
+
+SQUARE = 'echo {i} | awk \'{print "{\\"square\\": " $1 * $1 "}"}\' > result.json; [ {i} -lt 4 ]'
+
+
+def squares(folder: Path, count: int = 3, command: str = SQUARE) -> weft.Study:
+    return weft.Study(
+        name="squares",
+        folder=folder,
+        model={"command": command, "result": "result.json"},
+        parameters={"i": {"range": [0, count]}},
+    )
+
+
+def test_a_study_in_a_few_lines(tmp_path: Path) -> None:
+    study = squares(tmp_path)
+    planned = study.plan()
+    assert (planned.total, planned.todo, len(planned.new)) == (3, 3, 3)
+    summary = study.run()
+    assert (summary.done, summary.failed, summary.settled) == (3, 0, True)
+    table = study.results("polars")
+    assert table["square"].to_list() == [0, 1, 4]
+    assert study.status().done == 3
+    assert study.profile().totals.runs == 3
+
+
+def test_it_works_inside_a_running_event_loop(tmp_path: Path) -> None:
+    async def notebook() -> int:
+        return squares(tmp_path).run().done
+
+    assert asyncio.run(notebook()) == 3
+
+
+def test_a_table_may_be_any_rows(tmp_path: Path) -> None:
+    rows = ({"i": number} for number in (2, 3))
+    study = weft.Study(
+        name="rows", folder=tmp_path, model={"command": SQUARE, "result": "result.json"}, table=rows
+    )
+    study.run()
+    assert study.results("polars")["square"].to_list() == [4, 9]
+
+
+def test_looking_before_anything_ran(tmp_path: Path) -> None:
+    study = squares(tmp_path)
+    for look in (study.status, study.results, study.profile, study.explain):
+        with pytest.raises(NoStudyHere):
+            look()
+
+
+def test_a_change_is_asked_about_and_the_answer_is_taken(tmp_path: Path) -> None:
+    squares(tmp_path).run()
+    changed = squares(tmp_path, command=SQUARE.replace("$1 * $1", "$1 * $1 * $1"))
+    question = changed.plan().question
+    assert question is not None
+    assert question.results == 3
+    with pytest.raises(NeedsDecision):
+        changed.run()
+    with pytest.raises(UsageError):
+        changed.run(decide="perhaps")
+    assert changed.run(decide=lambda asked: asked.choices[1]).done == 3
+    assert changed.results("polars")["square"].to_list() == [0, 1, 4]
+
+
+def test_news_come_while_it_runs_and_a_second_writer_is_refused(tmp_path: Path) -> None:
+    study = squares(tmp_path, command="sleep 0.2; " + SQUARE)
+    seen: list[int] = []
+    refused: list[str] = []
+
+    def watch(summary: weft.Summary, news: object) -> None:
+        seen.append(summary.done)
+        if not refused:
+            with pytest.raises(StudyLocked) as problem:
+                squares(tmp_path).run()
+            refused.append(str(problem.value))
+
+    study.run(watch=watch)
+    assert seen[-1] == 3
+    assert "is being run by process" in refused[0]
+
+
+def test_cancel_from_elsewhere_stops_a_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    study = squares(tmp_path, command=f"[ -e '{tmp_path}/go' ] || sleep 60; " + SQUARE)
+    ended: list[weft.Summary] = []
+    running = threading.Thread(target=lambda: ended.append(study.run()))
+    running.start()
+    deadline = time.monotonic() + 30
+    while not (study.folder.exists and study.status().active) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    squares(tmp_path, command=f"[ -e '{tmp_path}/go' ] || sleep 60; " + SQUARE).cancel()
+    running.join(30)
+    assert ended[0].waiting == 3
+    (tmp_path / "go").touch()
+    assert study.run().done == 3
+
+
+def test_failed_cases_are_retried_on_request_only(tmp_path: Path) -> None:
+    study = squares(tmp_path, 5, f"[ -e '{tmp_path}/mended' ] || [ {{i}} != 1 ] && " + SQUARE)
+    summary = study.run()
+    assert (summary.done, summary.failed) == (3, 2)
+    (tmp_path / "mended").touch()
+    assert study.run().failed == 2
+    assert study.retry().failed == 1  # i = 4 fails by nature
+
+
+@pytest.mark.parametrize("name", weft.__all__)
+def test_public_names_are_there(name: str) -> None:
+    assert getattr(weft, name).__doc__
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Studdy'"):
+        weft.Studdy  # noqa: B018
