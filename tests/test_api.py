@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from pathlib import Path
@@ -122,3 +123,23 @@ def test_public_names_are_there(name: str) -> None:
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Studdy'"):
         weft.Studdy  # noqa: B018
+
+
+def test_results_as_a_pandas_table(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed (pip install 'weft[pandas]')")
+    study = squares(tmp_path, 5)
+    study.run()
+    frame = study.results()
+    assert isinstance(frame, pandas.DataFrame)
+    assert frame["square"].tolist() == [0, 1, 4, 9, 16]
+    assert frame["status"].tolist() == ["done"] * 4 + ["failed"]
+
+
+def test_a_missing_pandas_is_told_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = squares(tmp_path)
+    study.run()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(weft.WeftError, match=r"weft\[pandas\]"):
+        study.results()

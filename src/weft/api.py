@@ -104,12 +104,14 @@ class Study:
         if kind == "polars":
             return table
         try:
-            return table.to_pandas()
+            import pandas
         except ModuleNotFoundError as error:
             raise WeftError(
-                f"a pandas table needs the package {error.name!r}, which is not installed",
+                "a pandas table needs the package pandas, which is not installed",
                 hint="pip install 'weft[pandas]', or ask for results(\"polars\")",
             ) from error
+        # Column by column, since polars' own way needs yet another package (pyarrow).
+        return pandas.DataFrame(table.to_dict(as_series=False))
 
     def profile(self) -> Profile:
         """Where the time went, by the journal as it stands."""

@@ -5,7 +5,7 @@ A comment of HTML before a block says what it is, since readers do not see it:
     <!-- file: model.py -->            the block is this file of the trial's folder
     <!-- edit study.toml: old line --> the block stands in the file from now on, in place of that line
     <!-- given: a.csv records/x.AT2 -->  these files exist (what is in them does not matter)
-    <!-- needs: pandas pyarrow -->     where one of these modules is missing, the block is left out
+    <!-- needs: pandas -->             where such a module is missing, the block is left out
     <!-- not run: reason -->           the block is not tried at all
 """
 

@@ -30,7 +30,6 @@ CORE = {
 }
 EXTRAS = {
     "pandas": ("results as a pandas DataFrame in notebooks", "weft[pandas]"),
-    "pyarrow": ("Parquet through pandas", "weft[pandas]"),
 }
 SLURM = ("sbatch", "squeue", "sacct", "scancel")
 OWN_LIBRARIES = """
