@@ -79,7 +79,7 @@ def write(
                 _bring_up_to_date(engine, pilot, decide)
             if request is not None:
                 engine.record(request, sync=True)
-            engine.drive(submit=run)
+            _drive(engine, run)
             write_tables(folder, study)
         finally:
             book.close()
@@ -87,6 +87,17 @@ def write(
         # Left while the table was being written, by somebody who saw the lease held.
         return write(study, cases, folder, run=run, decide=decide, watch=watch)
     return summarize(study, state, backend.limits, settled=todo.settled(study, state))
+
+
+def _drive(engine: Engine, run: bool) -> None:
+    """Drive, and note that the run let go of the study, and why."""
+    why = "interrupted"
+    try:
+        engine.drive(submit=run)
+        why = "held" if engine.state.hold else "cancelled" if engine.state.stopping else "nothing left to do"
+    finally:
+        if run:
+            engine.record(ev.RunStopped(at=time.time(), why=why))
 
 
 def present(study: Study, folder: StudyFolder, state: State) -> ev.StudyRecorded:

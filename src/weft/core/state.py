@@ -124,7 +124,7 @@ class State:
         self.pilot = event.pilot
 
     def _run_stopped(self, event: ev.RunStopped) -> None:
-        self.stopping = False
+        """A fact for the profile; what was asked for stands until the next run starts."""
 
     def _cancel_asked(self, event: ev.CancelAsked) -> None:
         if not self._new_request(event.id):
