@@ -7,7 +7,7 @@ import pytest
 from weft.node import runner
 from weft.node.runner import Case, Deadline, Entry
 
-GB = 1 << 30
+GB = 10**9
 
 
 @pytest.mark.parametrize(
@@ -15,10 +15,10 @@ GB = 1 << 30
     [
         (None, 8, 1, 64 * GB, 0, 8, None),
         (None, 8, 3, 64 * GB, 0, 2, None),
-        (None, 8, 1, 10 * GB, 2048, 4, None),  # 9 of 10 GB are given away
+        (None, 8, 1, 10 * GB, 2250, 4, None),  # 9 of 10 GB are given away, and a GB is 1,000 MB
         (None, 8, 1, 0, 2048, 8, None),  # memory unknown
         (None, 8, 16, 64 * GB, 0, 1, "wants 16 cores"),
-        (None, 8, 1, 1 * GB, 2048, 1, "may use 2048 MB"),
+        (None, 8, 1, 1 * GB, 2048, 1, "may use 2048 MB, the machine has 1000 MB"),
         (5, 8, 1, 1 * GB, 2048, 5, None),  # decided already
     ],
 )

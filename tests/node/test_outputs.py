@@ -2,13 +2,15 @@
 
 import errno
 import os
+import resource
 import zipfile
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.node.bundles import Job, salvage
 
-from weft.node.runner import CannotWrite, OutputZip
+from weft.node.runner import CannotWrite, OutputZip, Records
 
 
 def test_odd_names_links_and_special_files(tmp_path: Path) -> None:
@@ -99,6 +101,32 @@ def test_an_entry_that_could_not_be_written_leaves_no_trace(
     assert output.sizes() == [("out-000.zip", (tmp_path / "out-000.zip").stat().st_size)]
 
 
+def test_a_sync_that_failed_is_told_by_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where writes are delayed (NFS, quotas), a full disk is told by a sync, and only once.
+    records = Records(str(tmp_path / "results.jsonl"))
+    records.write({"t": "a"})
+    with monkeypatch.context() as full_disk:
+        failed = Event()
+
+        def fail(fd: int) -> None:
+            failed.set()
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+        full_disk.setattr(os, "fsync", fail)
+        assert failed.wait(30)
+        records.closed.set()
+        records.thread.join()
+    with pytest.raises(CannotWrite, match="Disk quota exceeded"):
+        records.write({"t": "b"})
+    with pytest.raises(CannotWrite, match="Disk quota exceeded"):
+        records.use_reserve()
+    records.write({"t": "end"})  # all the same
+    records.close()
+    assert (tmp_path / "results.jsonl").read_text() == '{"v": 1, "t": "a"}\n{"v": 1, "t": "end"}\n'
+
+
 def test_more_members_than_a_plain_zip_can_count(tmp_path: Path) -> None:
     output = OutputZip(str(tmp_path), 10**9)
     for number in range(66_000):
@@ -110,6 +138,9 @@ def test_more_members_than_a_plain_zip_can_count(tmp_path: Path) -> None:
 
 
 def test_a_sparse_zip_beyond_four_gigabytes_has_its_64_bit_fields(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit != resource.RLIM_INFINITY and limit <= 5 << 30:
+        pytest.skip(f"no file may be larger than {limit} bytes here (ulimit -f)")
     output = OutputZip(str(tmp_path), 10**12)
     output.add("first", b"1", 1e9)
     os.lseek(output.fd, 5 << 30, os.SEEK_SET)  # pretend that 5 GB lie between

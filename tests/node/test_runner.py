@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.bundles import Job, pythons
+from tests.node.bundles import RUNNER, Job, pythons
 
 
 def test_cases_end_with_what_they_did(tmp_path: Path) -> None:
@@ -65,6 +65,13 @@ def test_it_runs_under_the_oldest_python(
     assert job.outputs()["c17/stdout.txt"] == b"17\n"
     assert job.outputs()["finish/f.out"] == b"1\n"
     assert len(job.end()["zips"]) > 1
+
+
+def test_it_is_written_for_the_oldest_python() -> None:
+    """Where no such interpreter is at hand: the language and the library say from when on they have what is used."""
+    look = [sys.executable, "-c", "import vermin; vermin.main()", "-t=3.6-", "--no-tips", str(RUNNER)]
+    done = subprocess.run(look, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_bad_results_and_missing_outputs_fail_that_case_alone(tmp_path: Path) -> None:
@@ -128,6 +135,14 @@ def test_a_case_whose_directory_cannot_be_made_fails_alone(tmp_path: Path) -> No
     assert job.outcomes() == {"c0": "FAILED", "c1": "FINISHED", "c2": "FINISHED"}
     assert "could not be started" in job.case("c0")["why"]
     assert job.outputs() == {"c1/stdout.txt": b"1\n", "c2/stdout.txt": b"2\n"}
+
+
+def test_a_case_that_removes_its_directory_harms_only_itself(tmp_path: Path) -> None:
+    remove = 'rm -r "$PWD"'
+    job = Job(tmp_path, remove, "true", f"sleep 1.2; {remove}", expect=["a"])
+    assert job.run() == 0
+    assert set(job.outcomes().values()) == {"FAILED"}
+    assert "its directory could not be read" in job.case("c0")["note"]
 
 
 def test_a_damaged_bundle_is_refused(tmp_path: Path) -> None:
@@ -216,14 +231,16 @@ def test_setup_is_recorded_and_inherited(tmp_path: Path) -> None:
 def test_a_failed_setup_line_ends_the_job(tmp_path: Path) -> None:
     job = Job(tmp_path, "true", setup=["echo one", "ls /no-such-module", "echo not reached"])
     assert job.run() == 67
-    assert "`ls /no-such-module`" in job.end()["why"]
-    assert "not reached" not in job.end()["why"]
+    assert job.end()["why"] == "the setup failed at `ls /no-such-module` with exit 2"
+    assert "one\n" in job.of("setup")[0]["tail"]
+    assert "not reached" not in job.of("setup")[0]["tail"]
     assert job.of("start") == []
 
 
 def test_a_setup_that_leaves_early_is_a_failure_too(tmp_path: Path) -> None:
     job = Job(tmp_path, "true", setup=["exit 0", "export A=1"])
     assert job.run() == 67
+    assert "before its last line" in job.end()["why"]
     assert job.of("start") == []
 
 
@@ -236,12 +253,72 @@ def test_finish_sees_inputs_and_records_and_its_output_is_kept(tmp_path: Path) -
     assert job.outputs() == {"finish/sum.txt": b"2\n"}
 
 
+SUMMARY = """\
+import csv, json, os
+rows = []
+for line in open(os.environ["WEFT_RESULTS"]):
+    record = json.loads(line)
+    if record["t"] == "case":
+        raw = os.path.join(os.environ["WEFT_CASES"], record["case"], "out/raw.txt")
+        numbers = [float(text) for text in open(raw)]
+        rows.append([record["case"], record["outcome"], sum(numbers)])
+with open("summary.csv", "w") as f:
+    csv.writer(f, lineterminator="\\n").writerows(sorted(rows))
+"""
+
+
+def test_finish_sums_up_what_the_cases_left(tmp_path: Path) -> None:
+    """The way to keep little: the raw files of all cases are read where they are, and only the sums are kept."""
+    model = "mkdir out; for i in 1 2 3; do echo $((i * {})); done > out/raw.txt; exit {}"
+    job = Job(
+        tmp_path, *(model.format(n, int(n == 3)) for n in range(5)), keep=["summary.csv"],
+        finish=f"{shlex.quote(sys.executable)} summary.py && ls $WEFT_CASES", inputs={"summary.py": SUMMARY.encode()},
+    )  # fmt: skip
+    assert job.run() == 0
+    [(name, text)] = job.outputs().items()
+    rows = [f"c{n},{'FAILED' if n == 3 else 'FINISHED'},{6.0 * n}" for n in range(5)]
+    assert (name, text.decode().splitlines()) == ("finish/summary.csv", rows)
+    assert job.of("finish")[0]["tail"].split() == [f"c{n}" for n in range(5)]
+
+
+def test_finish_finds_a_directory_of_every_case_that_ran(tmp_path: Path) -> None:
+    job = Job(
+        tmp_path, "true", "sleep 1.2; mkdir d", "sleep 60", {"command": "true", "seconds": 1000},
+        {"command": "x='" + "x" * 3_000_000 + "'"}, minutes=0.04, deadline_s=60, finish="cd $WEFT_CASES; echo *"
+    )  # fmt: skip
+    assert job.run() == 143  # since a case was left out
+    assert job.outcomes() == {"c0": "FINISHED", "c1": "FINISHED", "c2": "TIMED_OUT", "c4": "FAILED"}
+    assert job.of("finish")[0]["tail"] == "c0 c1 c2"
+
+
+def test_setup_and_finish_are_recorded_with_their_times(tmp_path: Path) -> None:
+    job = Job(tmp_path, "true", setup=["sleep 0.2"], finish="sleep 0.2")
+    assert job.run() == 0
+    for record in (*job.of("setup"), *job.of("finish")):
+        assert record["seconds"] >= 0.2
+        assert record["start"] + record["seconds"] == pytest.approx(record["end"], abs=0.5)
+        assert record["at"] == record["end"]
+    assert [job.of(kind)[0]["start"] > job.of("runner")[0]["start"] for kind in ("setup", "finish")] == [
+        True
+    ] * 2
+
+
 def test_a_failed_finish_leaves_the_cases_standing(tmp_path: Path) -> None:
-    job = Job(tmp_path, "echo x", finish="echo wrong >&2; exit 9")
+    job = Job(tmp_path, "echo x", finish="echo all; echo wrong >&2; exit 9")
     assert job.run() == 68
     assert (job.outcomes(), job.of("finish")[0]["exit"]) == ({"c0": "FINISHED"}, 9)
-    assert "wrong" in job.end()["why"]
+    assert job.end()["why"] == "the finish command failed with exit 9"
+    assert job.of("finish")[0]["tail"] == "all\nwrong"
     assert job.outputs() == {"c0/stdout.txt": b"x\n"}
+
+
+def test_a_reason_is_one_line(tmp_path: Path) -> None:
+    job = Job(tmp_path, "true", expect=["a\nb"], setup=["true"])
+    assert job.run() == 0
+    assert job.case()["why"] == "expected output a b is missing"
+    job = Job(tmp_path / "2", setup=["if true; then\n false\n fi", "{\necho a\n(exit 3\n)\n}"])
+    assert job.run() == 67
+    assert "\n" not in job.end()["why"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"format": 9}'])
@@ -265,8 +342,6 @@ def test_a_case_that_leaves_its_place_is_refused(tmp_path: Path, case: dict[str,
 
 
 def test_no_job_directory_is_bad_usage() -> None:
-    from tests.node.bundles import RUNNER
-
     done = subprocess.run([sys.executable, str(RUNNER), "/nowhere"], capture_output=True, text=True)
     assert (done.returncode, done.stderr.startswith("usage:")) == (64, True)
 
@@ -311,6 +386,14 @@ def test_usage_is_measured(tmp_path: Path) -> None:
     assert record["read"] >= 3_000_000
     assert 0 < record["cpu"] < 60
     assert not any(isinstance(v, float) and not math.isfinite(v) for v in record.values())
+
+
+def test_the_memory_of_a_case_that_is_less_than_the_runner_s_own_is_unknown(tmp_path: Path) -> None:
+    # Its process begins as a copy of the runner, so the kernel's figure is that of the runner.
+    job = Job(tmp_path, "true", "sleep 0.8", {"command": "x='" + "x" * 3_000_000 + "'"})
+    assert job.run() == 0
+    assert [job.case(f"c{n}")["memory"] for n in (0, 2)] == [None, None]
+    assert 100_000 < job.case("c1")["memory"] < 8_000_000  # sampled: a shell and a sleep
 
 
 def test_thousands_of_cases_leave_one_zip_and_one_record_each(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.node.bundles import Job, is_alive, salvage, wait_until
@@ -132,7 +134,7 @@ def test_memory_beyond_the_limit_is_out_of_memory(tmp_path: Path) -> None:
     record = job.case()
     assert (record["outcome"], record["signal"]) == ("OUT_OF_MEMORY", 9)
     assert "50 MB" in record["why"]
-    assert record["memory"] > 50 << 20
+    assert record["memory"] > 50_000_000
 
 
 def test_memory_is_summed_over_the_tree_of_processes(tmp_path: Path) -> None:
@@ -266,21 +268,99 @@ def test_a_full_disk_ends_the_job_with_every_record_true(tmp_path: Path) -> None
     assert set(job.outcomes().values()) == {"FINISHED", "INTERRUPTED"}
 
 
-def test_a_really_full_disk(tmp_path: Path) -> None:
+SMALL = "echo hello > a.out; echo hi"
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 8, 64, 600])
+@pytest.mark.parametrize("more", [{}, {"setup": ["A=1"], "finish": "true"}], ids=["plain", "all spans"])
+def test_a_limit_on_the_size_of_files(tmp_path: Path, blocks: int, more: dict[str, Any]) -> None:
+    job = Job(tmp_path, *[SMALL] * 1000, **more)
+    code, said = job.run_and_hear(before=["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"])
+    assert code == 74
+    assert said.startswith("weft runner: cannot write ")
+    assert said.count("\n") == 1
+    assert set(job.outcomes().values()) <= {"FINISHED"}
+    if blocks:  # else not a single byte can be written
+        assert (job.end()["outcome"], job.end()["exit"]) == ("FAILED", 74)
+    assert {path.name for path in job.folder.iterdir()} <= {
+        "bundle.zip", "results.jsonl", "out-000.zip", "runner.pid",
+    }  # fmt: skip
+
+
+def test_a_case_that_did_not_notice_the_full_disk_cannot_be_judged(tmp_path: Path) -> None:
+    # The limit stands for a quota, which shows only when something is written.
+    job = Job(
+        tmp_path, "(head -c 200000 /dev/zero > a.out); : > b.out", *["true"] * 20, expect=["b.out"], slots=1
+    )
+    assert job.run(before=["sh", "-c", 'ulimit -f 100; exec "$@"', "sh"]) == 74
+    assert set(job.outcomes().values()) == {"INTERRUPTED"}  # of c0, and of c1, which had been started by then
+    assert len(job.outcomes()) <= 2
+    assert "File too large" in job.case()["why"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of as many bytes as the test's parameter says."""
     small = tmp_path / "small"
     small.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "weft-test", str(small)], capture_output=True, text=True
-    )
-    if mount.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
-    try:
-        job = Job(small, *["head -c 20000 /dev/urandom > a.out"] * 100, keep=["*.out"], slots=1)
-        assert job.run(WEFT_NODE_DIR=str(job.node)) == 74
-        assert job.end()["outcome"] == "FAILED"
-        finished = [record["case"] for record in job.of("case") if record["outcome"] == "FINISHED"]
-        members = salvage(next(job.folder.glob("out-*.zip")))
-        assert finished
-        assert [len(members[f"{id}/a.out"]) for id in finished] == [20000] * len(finished)
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "weft-test", str(small)]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield small
+    subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+@pytest.mark.parametrize("small_disk", [1 << 20], indirect=True)
+def test_a_really_full_disk(small_disk: Path, tmp_path: Path) -> None:
+    job = Job(small_disk, *["head -c 20000 /dev/urandom > a.out"] * 100, keep=["*.out"], slots=1)
+    assert job.run(WEFT_NODE_DIR=str(tmp_path)) == 74
+    assert job.end()["outcome"] == "FAILED"
+    finished = [record["case"] for record in job.of("case") if record["outcome"] == "FINISHED"]
+    members = salvage(next(job.folder.glob("out-*.zip")))
+    assert finished
+    assert [len(members[f"{id}/a.out"]) for id in finished] == [20000] * len(finished)
+
+
+@pytest.mark.parametrize("small_disk", [400_000], indirect=True)
+def test_a_full_disk_for_all(small_disk: Path) -> None:
+    job = Job(small_disk, *[SMALL] * 2000)
+    code, said = job.run_and_hear()
+    assert (code, job.end()["exit"], said.count("\n")) == (74, 74, 1)
+    assert set(job.outcomes().values()) <= {"FINISHED", "INTERRUPTED"}
+    assert len(job.of("case")) > 100
+
+
+@pytest.mark.parametrize("small_disk", [400_000], indirect=True)
+@pytest.mark.parametrize("after", ["exit 1", "exit 0"])
+def test_a_case_that_found_the_disk_full_cannot_be_judged(
+    small_disk: Path, tmp_path: Path, after: str
+) -> None:
+    fill = f"head -c 1000000 /dev/zero > a.out; {after}"
+    job = Job(tmp_path, "exit 1", fill, *["true"] * 20, slots=1)
+    assert job.run(WEFT_NODE_DIR=str(small_disk)) == 74
+    assert job.outcomes() == {"c0": "FAILED", "c1": "INTERRUPTED"}
+    assert "No space left on device" in job.case("c1")["why"]
+    assert job.end()["why"] == job.case("c1")["why"]
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("small_disk", [100_000], indirect=True)
+@pytest.mark.parametrize("kind", ["setup", "finish"])
+def test_a_setup_or_finish_that_found_the_disk_full(small_disk: Path, tmp_path: Path, kind: str) -> None:
+    fill = "head -c 1000000 /dev/zero > a.out"
+    job = Job(tmp_path, setup=[fill] if kind == "setup" else [], finish=fill if kind == "finish" else None)
+    assert job.run(WEFT_NODE_DIR=str(small_disk)) == 74
+    assert job.of(kind)[0]["exit"] == 1
+    assert "No space left on device" in job.end()["why"]
+
+
+@pytest.mark.parametrize("small_disk", [1 << 19], indirect=True)
+@pytest.mark.parametrize("free", [0, 1, 2, 17, 20])
+def test_a_disk_that_is_full_from_the_start(small_disk: Path, tmp_path: Path, free: int) -> None:
+    job = Job(small_disk, *[SMALL] * 1000)
+    pages = os.statvfs(small_disk).f_bfree - free
+    (small_disk / "other").write_bytes(bytes(4096 * pages))
+    code, said = job.run_and_hear(WEFT_NODE_DIR=str(tmp_path))
+    assert (code, said.count("\n")) == (74, 1)
+    assert [record["exit"] for record in job.of("end")] == [74] * (free > 0)

@@ -29,17 +29,22 @@ Three promises shape the rest:
   still a zombie: its pid, hence its group, cannot be anyone else's, and /proc/PID/io has its tree's sums.
 * A case can harm only itself: time, memory and the size of its output are bounded, what it leaves behind is
   never trusted (no FIFO is opened, no link followed out of its directory, no number believed to be finite).
+
+A disk that is full ends the job in good order. A case that ended meanwhile is INTERRUPTED, as nobody can tell
+what it would have done; the `end` record finds room, since some of it was held back for that.
 """
 
 import collections
 import concurrent.futures
 import contextlib
 import errno
+import functools
 import gc
 import json
 import math
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -52,7 +57,7 @@ import time
 import traceback
 import zipfile
 import zlib
-from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 FORMAT = 1
 EXIT_BUNDLE, EXIT_SHARED, EXIT_SETUP, EXIT_FINISH = 64, 66, 67, 68
@@ -64,7 +69,10 @@ LITTLE_FILES, LITTLE_BYTES = 100, 1 << 20
 TAIL_LINES, TAIL_CHARS = 20, 2000
 LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND  # emptied, as they are used again and again
 RESULT_BYTES = 1 << 20  # a larger result is no measurement, and its record would be unwieldy
-RESERVE_BYTES = 1 << 16  # kept on disk so that a full one can still be reported
+MB = 10**6  # as in study files and records
+RESERVE_BYTES = 1 << 16  # held back on disk, so that a full one can still be reported; less is a full one
+CLOSING_BYTES = 1 << 12  # the same where it is the size of files that is limited
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -79,7 +87,7 @@ SHELL_NOISE = ("_", "PWD", "OLDPWD", "SHLVL")  # set by every shell; says nothin
 def main(argv: List[str]) -> int:
     """Run the bundle in the directory named by the only argument; return the exit code."""
     if len(argv) != 2 or not os.path.isdir(argv[1]):
-        print("usage: python3 runner.py JOBDIR   (a directory that holds bundle.zip)", file=sys.stderr)
+        say("usage: python3 runner.py JOBDIR   (a directory that holds bundle.zip)")
         return EXIT_BUNDLE
     return Job(os.path.abspath(argv[1])).run()
 
@@ -88,16 +96,18 @@ class JobEnd(Exception):
     """The job ends here: with this exit code, for this reason."""
 
     def __init__(self, code: int, why: str) -> None:
-        super().__init__(why)
         self.code = code
-        self.why = why
+        self.why = one_line(why)
+        super().__init__(self.why)
 
 
 class CannotWrite(JobEnd):
     """The disk is full, or the place may not be written: nothing more can be kept."""
 
     def __init__(self, path: str, error: OSError) -> None:
-        super().__init__(EXIT_CANNOT_WRITE, "cannot write %s: %s" % (path, error.strerror or error))
+        super().__init__(
+            EXIT_CANNOT_WRITE, "cannot write %s: %s" % (error.filename or path, error.strerror or error)
+        )
 
 
 # --- the job -----------------------------------------------------------------------------------------------
@@ -125,28 +135,38 @@ class Job:
         """Do everything; whatever happens, leave an `end` record (if it can be written) and no process."""
         with contextlib.suppress(OSError):  # a group leader cannot become a session leader: then we stay
             os.setsid()
+        end = self.attempt(self.claim)
+        if end is None:
+            end = self.attempt(self.do_spans)
+            packing = time.time()
+            end = self.attempt(self.pack) or end
+            end = self.attempt(lambda: self.write_end(end, packing)) or end
+        if end is None:
+            return 0
+        say("weft runner: " + end.why)
+        return end.code
+
+    def attempt(self, part: Callable[[], None]) -> Optional[JobEnd]:
+        """Do a part of the job; return why the job has to end, if something went wrong."""
         try:
-            refuse_if_taken(self.folder)
-            self.records = Records(os.path.join(self.folder, "results.jsonl"))  # only one runner can make it
-            write_pid_file(self.folder)
+            part()
         except JobEnd as end:
-            print("weft runner: " + end.why, file=sys.stderr)
-            return end.code
-        end_of_job: Optional[JobEnd] = None
-        try:
-            self.do_spans()
-        except JobEnd as end:
-            end_of_job = end
+            return end
         except OSError as error:
-            end_of_job = CannotWrite(str(error.filename or self.work or self.folder), error)
+            return CannotWrite(self.work or self.folder, error)
         except (zipfile.BadZipFile, zlib.error) as error:
-            end_of_job = JobEnd(EXIT_BUNDLE, "bundle.zip is damaged: %s" % error)
+            return JobEnd(EXIT_BUNDLE, "bundle.zip is damaged: %s" % error)
         except Exception as error:  # a fault of ours: still no process may be left, and the record says so
-            traceback.print_exc()
-            end_of_job = JobEnd(EXIT_INTERNAL, "internal error of the runner: %r" % error)
-        return self.pack(end_of_job)
+            say(traceback.format_exc())
+            return JobEnd(EXIT_INTERNAL, "internal error of the runner: %r" % error)
+        return None
+
+    def claim(self) -> None:
+        refuse_if_taken(self.folder)
+        self.records = Records(os.path.join(self.folder, "results.jsonl"))  # only one runner can make it
 
     def do_spans(self) -> None:
+        write_pid_file(self.folder)
         with self.span("UNPACK"):
             self.read_bundle()
             self.unpack()
@@ -206,7 +226,7 @@ class Job:
         bundle.unpack_inputs(os.path.join(self.work, "inputs"))
         self.output = OutputZip(self.folder, bundle.chunk_bytes)
         self.records.before_sync = self.output.sync
-        for name in ("c", "log"):
+        for name in ("cases", "log"):
             os.mkdir(os.path.join(self.work, name))
         self.environment = {k: v for k, v in os.environ.items() if k not in ("WEFT_CASE", "WEFT_SLOT")}
         self.environment.update(bundle.env)
@@ -230,24 +250,17 @@ class Job:
         shell = shutil.which("bash") or "/bin/sh"  # `module` is often an exported function of bash
         with open(script, "w", encoding="utf-8", errors="surrogateescape") as f:
             f.write(setup_script(self.bundle.setup, shell, dump, failed))
-        exit_, seconds, tail = self.run_script([shell, script], "setup.log", self.deadline.stop_at)
-        after = parse_environment(read_bytes(dump)) if exit_ == 0 else dict(self.environment)
-        self.records.write(
-            {
-                "t": "setup",
-                "exit": exit_,
-                "seconds": seconds,
-                "tail": tail,
-                "changed": changed_variables(self.environment, after),
-            }
-        )
+        ran = self.run_script([shell, script], "setup.log", self.deadline.stop_at)
+        after = parse_environment(read_bytes(dump)) if ran["exit"] == 0 else dict(self.environment)
+        changed = changed_variables(self.environment, after)
+        self.records.write(dict({"t": "setup"}, **ran, changed=changed))
         self.end_if_stopped("during the setup")
-        if exit_ != 0 or not after:  # a line that exits with 0 keeps the later ones from being run
+        if ran["exit"] != 0 or not after:  # a line that exits with 0 keeps the later ones from being run
+            self.end_if_full()
             line = read_text(failed, 500).strip()
             where = " at `%s`" % line if line else ""
-            raise JobEnd(
-                EXIT_SETUP, "the setup failed%s with exit %d: %s" % (where, exit_, tail or "(no output)")
-            )
+            early = "" if ran["exit"] else ", before its last line"
+            raise JobEnd(EXIT_SETUP, "the setup failed%s with exit %d%s" % (where, ran["exit"], early))
         self.environment = after
 
     def run_cases(self) -> int:
@@ -274,35 +287,42 @@ class Job:
 
     def run_finish(self, command: str) -> None:
         """Run the finish command where the inputs are; what it writes there is kept like a case's output."""
+        assert self.output is not None
         folder = os.path.join(self.work, "job")
         before = {(e.rel, e.size, e.mtime) for e in list_directory(folder).files}
-        limit = self.deadline.last_moment()
-        exit_, seconds, tail = self.run_script(["/bin/sh", "-c", command], "finish.log", limit)
-        self.records.write({"t": "finish", "exit": exit_, "seconds": seconds, "tail": tail})
+        self.environment["WEFT_CASES"] = os.path.join(self.work, "cases")
+        ran = self.run_script(["/bin/sh", "-c", command], "finish.log", self.deadline.finish_until)
+        self.records.write(dict({"t": "finish"}, **ran))
         new = [e for e in list_directory(folder).files if (e.rel, e.size, e.mtime) not in before]
         for entry in select_kept(new, self.bundle.keep):
-            assert self.output is not None
             with contextlib.suppress(OSError):  # unreadable; what cannot be written is a JobEnd
                 self.output.add_file("finish/" + entry.rel, entry.path)
         self.end_if_stopped("during the finish command")
-        if exit_ != 0:
-            raise JobEnd(
-                EXIT_FINISH, "the finish command failed with exit %d: %s" % (exit_, tail or "(no output)")
-            )
+        if ran["exit"] != 0:
+            self.end_if_full()
+            raise JobEnd(EXIT_FINISH, "the finish command failed with exit %d" % ran["exit"])
 
-    def run_script(self, argv: List[str], log: str, until: Optional[float]) -> Tuple[int, float, str]:
-        """Run a script of the job to its end, a signal or `until` (monotonic); return exit, seconds, tail."""
+    def run_script(self, argv: List[str], log: str, until: Optional[float]) -> Dict[str, Any]:
+        """Run a script of the job to its end, a signal or `until` (monotonic); return what to record."""
         log = os.path.join(self.work, log)
-        began = time.monotonic()
+        start, began = time.time(), time.monotonic()
         environment = {os.fsencode(k): os.fsencode(v) for k, v in self.environment.items()}
         pid = self.children.spawn(argv, os.path.join(self.work, "job"), environment, log, log)
+        status = self.wait_for(pid, until)
+        end, seconds = time.time(), time.monotonic() - began
+        tail = text_tail(read_end(log, 4 * TAIL_CHARS))
+        return {
+            "exit": exit_code(status), "start": start, "end": end, "at": end, "seconds": seconds, "tail": tail
+        }  # fmt: skip
+
+    def wait_for(self, pid: int, until: Optional[float]) -> int:
+        """Wait for a script, which a signal or `until` ends; return its wait status."""
         kill_at: Optional[float] = None
         while True:
             self.signals.wait(0.1 if kill_at or until else 1.0)
             for ended in self.children.ended():
                 if ended.pid == pid:
-                    tail = text_tail(read_end(log, 4 * TAIL_CHARS))
-                    return exit_code(ended.status), time.monotonic() - began, tail
+                    return ended.status
             now = time.monotonic()
             if kill_at is None and (self.signals.stop or (until is not None and now >= until)):
                 self.signals.stop = self.signals.stop or "the job's deadline came"
@@ -315,46 +335,43 @@ class Job:
         if self.signals.stop:
             raise JobEnd(EXIT_TERMINATED, "%s %s" % (self.signals.stop, when))
 
-    def pack(self, end: Optional[JobEnd]) -> int:
-        """Close the ZIP, remove the work directory, write the `end` record; return the exit code."""
-        start = time.time()
+    def end_if_full(self) -> None:
+        """Blame a full disk, if there is one, rather than what just failed on it."""
+        error = disk_error(self.work)
+        if error:
+            raise CannotWrite(self.work, error)
+
+    def pack(self) -> None:
+        """Kill what is left, close the ZIP, remove the work directory."""
         self.children.kill_everything()
         try:
             if self.output is not None:
                 self.output.close()
-        except JobEnd as problem:
-            end = end or problem
-        if self.work:
-            remove_tree(self.work)
+        finally:
+            if self.work:
+                remove_tree(self.work)
+            self.records.use_reserve()
+
+    def write_end(self, end: Optional[JobEnd], packing: float) -> None:
         code = end.code if end else 0
-        outcome = "INTERRUPTED" if code == EXIT_TERMINATED else "FAILED" if code else "FINISHED"
-        if code == EXIT_CANNOT_WRITE:
-            self.records.free_reserve()
         busy, idle = self.slots.usage() if self.slots else (0.0, 0.0)
-        zips = self.output.sizes() if self.output else []
-        try:
-            self.records.write({"t": "span", "span": "PACK", "start": start, "end": time.time()})
-            self.records.write(
-                {
-                    "t": "end",
-                    "outcome": outcome,
-                    "why": end.why if end else None,
-                    "exit": code,
-                    "at": time.time(),
-                    "slots": self.slot_count,
-                    "busy": busy,
-                    "idle": idle,
-                    "left_out": len(self.slots.left_out) if self.slots else 0,
-                    "zips": zips,
-                }
-            )
-            self.records.close()
-        except JobEnd as problem:
-            end = end or problem
-            code = end.code
-        if end:
-            print("weft runner: " + end.why, file=sys.stderr)
-        return code
+        if code != EXIT_CANNOT_WRITE:  # then every byte is for the record that says so
+            self.records.write({"t": "span", "span": "PACK", "start": packing, "end": time.time()})
+        self.records.write(
+            {
+                "t": "end",
+                "outcome": "INTERRUPTED" if code == EXIT_TERMINATED else "FAILED" if code else "FINISHED",
+                "why": end.why if end else None,
+                "exit": code,
+                "at": time.time(),
+                "slots": self.slot_count,
+                "busy": busy,
+                "idle": idle,
+                "left_out": len(self.slots.left_out) if self.slots else 0,
+                "zips": self.output.sizes() if self.output else [],
+            }
+        )
+        self.records.close()
 
 
 def refuse_if_taken(folder: str) -> None:
@@ -382,6 +399,8 @@ def write_pid_file(folder: str) -> None:
             json.dump(me, f)
         os.rename(draft, pid_file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
         raise CannotWrite(pid_file, error) from None
 
 
@@ -453,20 +472,17 @@ def check_shared(shared: List[Dict[str, Any]], folder: str) -> None:
 
 def setup_script(lines: List[str], shell: str, dump: str, failed: str) -> str:
     """Return a script that runs the lines, stops at the first that fails, and dumps the environment."""
-    quoted, note = shell_quote(dump), shell_quote(failed)
-    trap = "set -E\ntrap 'printf %%s \"$BASH_COMMAND\" > %s' ERR\n" % note.replace("'", "'\\''")
-    return "%sset -e\n%s\n%senv -0 > %s 2>/dev/null || %s -I -S -c %s > %s\n" % (
-        trap if shell.endswith("bash") else "",
-        "\n".join(lines),
-        "trap - ERR\n" if shell.endswith("bash") else "",
-        quoted,
-        shell_quote(sys.executable),
-        shell_quote(
-            "import os, sys; sys.stdout.buffer.write("
-            "b''.join(k + b'=' + v + b'\\0' for k, v in os.environb.items()))"
-        ),
-        quoted,
+    bash = shell.endswith("bash")  # only bash can tell which line it was
+    note = shell_quote(failed).replace("'", "'\\''")  # it stands within quotes
+    python = (
+        "import os, sys; sys.stdout.buffer.write("
+        "b''.join(k + b'=' + v + b'\\0' for k, v in os.environb.items()))"
     )
+    by_env = "env -0 > %s 2>/dev/null" % shell_quote(dump)  # not every `env` knows -0
+    by_python = "%s -I -S -c %s > %s" % tuple(shell_quote(t) for t in (sys.executable, python, dump))
+    before = ["set -E", "trap 'printf %%s \"$BASH_COMMAND\" > %s' ERR" % note] if bash else []
+    after = ["trap - ERR"] if bash else []
+    return "\n".join([*before, "set -e", *lines, *after, by_env + " || " + by_python, ""])
 
 
 def parse_environment(dump: bytes) -> Dict[str, str]:
@@ -623,13 +639,13 @@ def count_slots(
     if wanted:
         return int(wanted), None
     by_cores = cores // cores_each
-    by_memory = int(memory * 0.9) // (memory_mb << 20) if memory and memory_mb else by_cores
+    by_memory = int(memory * 0.9) // (memory_mb * MB) if memory and memory_mb else by_cores
     if by_cores < 1:
         return 1, "a case wants %d cores, the machine has %d: one case at a time" % (cores_each, cores)
     if by_memory < 1:
         return 1, "a case may use %d MB, the machine has %d MB: one case at a time" % (
             memory_mb,
-            memory >> 20,
+            memory // MB,
         )
     return min(by_cores, by_memory), None
 
@@ -654,19 +670,13 @@ class Deadline:
 
     def __init__(self, seconds: Optional[float], began: float, grace: float = 5.0) -> None:
         self.grace = grace
-        self.end: Optional[float] = None
-        self.stop_at: Optional[float] = None
+        self.stop_at: Optional[float] = None  # for cases
+        self.finish_until: Optional[float] = None
         if seconds is not None:
             reserve = packing_reserve(seconds)
-            self.end = began + seconds
-            self.stop_at = self.end - reserve
-            self.grace = min(grace, reserve / 2)  # the other half is for packing
-
-    def last_moment(self) -> Optional[float]:
-        """Return until when the finish command may run: it may use half of the reserve."""
-        if self.end is None or self.stop_at is None:
-            return None
-        return (self.end + self.stop_at) / 2
+            self.stop_at = began + seconds - reserve
+            self.finish_until = self.stop_at + reserve / 2  # the other half is for packing
+            self.grace = min(grace, reserve / 2)
 
 
 def judge(
@@ -739,26 +749,22 @@ def log_parts(size: int, limit: int) -> Tuple[int, int, int]:
     return head, size - limit, limit - head
 
 
-_patterns: Dict[str, Any] = {}
-
-
 def matches(pattern: str, rel: str) -> bool:
     """Tell whether a path, relative to the case's directory, matches a pattern.
 
     `*`, `?`, `[...]` stay within a name, `**` spans directories, a directory's name means all that is in it.
     """
-    regex = _patterns.get(pattern)
-    if regex is None:
-        regex = _patterns[pattern] = re.compile(glob_regex(pattern), re.DOTALL)
-    return regex.match(rel) is not None
+    return compiled(pattern).match(rel) is not None
 
 
-def glob_regex(pattern: str) -> str:
+@functools.lru_cache(maxsize=None)
+def compiled(pattern: str) -> "re.Pattern[str]":
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     regex = ""
     for part in parts[:-1]:
         regex += "(?:[^/]+/)*" if part == "**" else name_regex(part) + "/"
-    return regex + (".*" if parts[-1:] == ["**"] else name_regex("".join(parts[-1:]))) + r"(?:/.*)?\Z"
+    regex += ".*" if parts[-1:] == ["**"] else name_regex("".join(parts[-1:]))
+    return re.compile(regex + r"(?:/.*)?\Z", re.DOTALL)
 
 
 def name_regex(part: str) -> str:
@@ -782,28 +788,6 @@ def name_regex(part: str) -> str:
 class Run:
     """One case being prepared, running, or just ended."""
 
-    __slots__ = (
-        "began",
-        "case",
-        "end",
-        "folder",
-        "io",
-        "kill_at",
-        "limit",
-        "log",
-        "memory_limit",
-        "note",
-        "peak",
-        "pid",
-        "placed",
-        "slot",
-        "start",
-        "status",
-        "stopped",
-        "usage",
-        "wall",
-    )
-
     def __init__(self, case: Case, folder: str, log: Tuple[str, str]) -> None:
         self.case = case
         self.folder = folder
@@ -817,7 +801,6 @@ class Run:
         self.peak = self.status = 0
         self.usage: Any = None
         self.io = 0, 0
-        self.note: Optional[str] = None
 
 
 class Preparation:
@@ -826,7 +809,7 @@ class Preparation:
     def __init__(self, bundle: Bundle, work: str, folder: str) -> None:
         self.bundle = bundle
         self.work = work
-        self.root = os.path.join(work, "c")
+        self.root = os.path.join(work, "cases")
         self.folder_mode = os.lstat(self.root).st_mode
         self.common = bundle.common_links(work, folder)
         self.count = 0
@@ -836,11 +819,7 @@ class Preparation:
 
     def run_for(self, case: Case) -> Run:
         """Return the case with its directory made; raises OSError, ValueError."""
-        shard = os.path.join(self.root, "%04d" % (self.count // 64))
-        if self.count % 64 == 0:
-            os.mkdir(shard)
-        self.count += 1
-        run = Run(case, os.path.join(shard, case.id), self.log_files())
+        run = Run(case, self.new_folder(case), self.log_files())
         if self.spare_folders:
             os.rename(self.spare_folders.popleft(), run.folder)
         else:
@@ -853,6 +832,16 @@ class Preparation:
             self.write(run, "params.json", json.dumps(case.params).encode())
         return run
 
+    def new_folder(self, case: Case) -> str:
+        """Return where a case's directory goes: few in one, unless the finish command is to find them."""
+        if self.bundle.finish:
+            return os.path.join(self.root, case.id)
+        shard = os.path.join(self.root, "%04d" % (self.count // 64))
+        if self.count % 64 == 0:
+            os.mkdir(shard)
+        self.count += 1
+        return os.path.join(shard, case.id)
+
     def log_files(self) -> Tuple[str, str]:
         """Return where a case's stdout and stderr go: outside of its directory, where no name collides."""
         if self.spare_logs:
@@ -863,6 +852,8 @@ class Preparation:
 
     def reuse_folder(self, folder: str) -> bool:
         """Take an ended case's directory for another if it is empty: a rename costs a tenth of a mkdir."""
+        if self.bundle.finish:
+            return False
         try:
             if os.listdir(folder) or os.lstat(folder).st_mode != self.folder_mode:
                 return False
@@ -884,10 +875,8 @@ class Preparation:
     def write(run: Run, rel: str, content: bytes) -> None:
         path = os.path.join(run.folder, rel)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        if rel in run.placed:
-            os.unlink(
-                path
-            )  # a rendered file wins over an input of that name, which must not be written through
+        if rel in run.placed:  # a rendered file wins over an input of that name, and leaves that as it is
+            os.unlink(path)
         with open(path, "xb") as f:
             f.write(content)
         run.placed.add(rel)
@@ -982,6 +971,7 @@ class Slots:
             if self.may_start(run.case):
                 self.start(run)
             else:
+                remove_tree(run.folder)
                 self.left_out.append(run.case)
 
     def is_over(self) -> bool:
@@ -1028,24 +1018,22 @@ class Slots:
             run.limit = run.began + 60.0 * minutes
             self.next_limit = min(self.next_limit, run.limit)
         memory_mb = case.memory_mb or bundle.memory_mb
-        run.memory_limit = memory_mb << 20 if memory_mb else None
+        run.memory_limit = memory_mb * MB if memory_mb else None
         self.guard(self.conclusion.records.write_start, case.id, run.slot, run.start, run.pid)
 
     def cannot_start(self, run: Run, error: Exception) -> None:
         """Record that a case could not be started; if it is the disk's fault, end the job."""
+        if self.bundle.finish:  # which is to find only cases that ran
+            remove_tree(run.folder)
         number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG) and isinstance(
-            error, OSError
-        ):
+        if isinstance(error, OSError) and number in DISK_ERRORS:
             self.left_out.append(run.case)
             self.broken = self.broken or CannotWrite(self.preparation.work, error)
             return
         # Too many processes or too little memory is the machine's doing, a hopeless command line the case's.
-        outcome = (
-            "INTERRUPTED" if number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE) else "FAILED"
-        )
+        passing = number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
         run.start = run.end = time.time()
-        run.stopped = outcome, "could not be started: %s" % error
+        run.stopped = "INTERRUPTED" if passing else "FAILED", "could not be started: %s" % error
         self.guard(self.conclusion.conclude, run, Listing())
 
     def guard(self, action: Any, *arguments: Any) -> None:
@@ -1055,7 +1043,7 @@ class Slots:
         except JobEnd as end:
             self.broken = self.broken or end
         except OSError as error:
-            self.broken = self.broken or CannotWrite(str(error.filename or self.preparation.work), error)
+            self.broken = self.broken or CannotWrite(self.preparation.work, error)
 
     # Watching
 
@@ -1083,10 +1071,8 @@ class Slots:
                     run.kill_at = now + 1.0
                 elif now >= run.limit:
                     run.limit = math.inf
-                    minutes = run.case.minutes or self.bundle.minutes
-                    self.terminate(
-                        run, now, "TIMED_OUT", "longer than its limit of %g minutes" % (minutes or 0)
-                    )
+                    minutes = run.case.minutes or self.bundle.minutes or 0
+                    self.terminate(run, now, "TIMED_OUT", "longer than its limit of %g minutes" % minutes)
             self.next_limit = min([math.inf] + [min(run.limit, run.kill_at) for run in self.running.values()])
 
     def stop_all(self, now: float, why: str) -> None:
@@ -1108,16 +1094,17 @@ class Slots:
 
     def sample(self, runs: List[Run]) -> None:
         """Look at the memory and the output of cases that run for some time; end those that use too much."""
-        bound = max(50 * self.bundle.log_bytes, 256 << 20)
+        bound = max(50 * self.bundle.log_bytes, 256 * MB)
         for run, processes in self.children.trees(runs):
-            memory = sum(resident_bytes(pid) for pid in processes)
-            run.peak = max(run.peak, memory)
+            sizes = [memory_of(pid) for pid in processes]
+            memory = sum(now for now, _ in sizes)
+            run.peak = max(run.peak, memory, *(peak for _, peak in sizes))
             written = sum(file_size(path) for path in run.log)
             if run.memory_limit and memory > run.memory_limit:
-                why = "used %d MB of memory, its limit is %d MB" % (memory >> 20, run.memory_limit >> 20)
+                why = "used %d MB of memory, its limit is %d MB" % (memory // MB, run.memory_limit // MB)
                 self.kill(run, "OUT_OF_MEMORY", why)
             elif written > bound:
-                self.kill(run, "FAILED", "wrote more than %d MB to stdout and stderr" % (bound >> 20))
+                self.kill(run, "FAILED", "wrote more than %d MB to stdout and stderr" % (bound // MB))
 
     def kill(self, run: Run, outcome: str, why: str) -> None:
         run.stopped = run.stopped or (outcome, why)
@@ -1143,7 +1130,18 @@ class Slots:
             ended.append(run)
         if ended:
             self.children.sweep()
+            self.look_at_disk(ended)
         return ended
+
+    def look_at_disk(self, ended: List[Run]) -> None:
+        """If there is no room where cases write, those that ended cannot be judged, and no other can run."""
+        work = self.preparation.work
+        if looks_full(work) or any(run.status and not run.stopped for run in ended):
+            error = disk_error(work)
+            if error:
+                self.broken = self.broken or CannotWrite(work, error)
+                for run in ended:
+                    run.stopped = run.stopped or ("INTERRUPTED", str(self.broken))
 
     def oom_killed(self) -> bool:
         """Tell whether the kernel has killed for lack of memory more often than cases were blamed for."""
@@ -1188,6 +1186,7 @@ class Conclusion:
         self.records = records
         self.output = output
         self.preparation = preparation
+        self.own_peak = 0  # of the runner; see peak_memory
 
     def list_little(self, run: Run) -> Optional["Listing"]:
         """Return what the case left if that is little, else None."""
@@ -1200,48 +1199,66 @@ class Conclusion:
 
     def conclude(self, run: Run, listing: "Listing") -> None:
         """Judge, pack, record and remove; raises JobEnd if the record cannot be written."""
-        bundle, case = self.bundle, run.case
         result, bad_result = self.result_of(run, listing)
-        missing = missing_output(bundle.expect, listing.files) if bundle.expect else None
-        exit_, signal_ = split_status(run.status)
-        outcome, why = run.stopped or judge(exit_, signal_, missing, bad_result)
+        missing = missing_output(self.bundle.expect, listing.files)
+        outcome, why = run.stopped or judge(*split_status(run.status), missing, bad_result)
+        problem: Optional[JobEnd] = None
+        if outcome == "FAILED" and not (run.stopped or run.status):  # it did not notice; was it the disk?
+            work = self.preparation.work
+            error = disk_error(work)
+            if error:
+                problem = CannotWrite(work, error)
+                outcome, why = "INTERRUPTED", problem.why
         notes = list(listing.notes)
-        kept, problem = 0, None
+        kept = 0
         try:
             kept = self.pack(run, listing, notes)
         except JobEnd as end:
             outcome, why, problem = "INTERRUPTED", "its outputs could not be kept: %s" % end, end
-        usage = run.usage
-        record = {
-            "t": "case",
-            "case": case.id,
-            "outcome": outcome,
-            "exit": exit_,
-            "signal": signal_,
-            "start": run.start,
-            "end": run.end,
-            "wall": run.wall,
-            "cpu": usage.ru_utime + usage.ru_stime if usage else 0.0,
-            "memory": peak_memory(run.peak, usage),
-            "read": run.io[0],
-            "written": run.io[1],
-            "files": sum(entry.rel not in run.placed for entry in listing.files),
-            "slot": run.slot,
-            "why": why,
-            "tail": None if outcome == "FINISHED" else self.tail_of(run),
-            "result": result,
-            "kept": kept,
-        }
-        if run.pid < 0:
-            record["exit"] = None
+        record = self.usage_of(run)
+        record["outcome"], record["why"] = outcome, one_line(why) if why else None
+        record["tail"] = None if outcome == "FINISHED" else self.tail_of(run)
+        record["files"] = sum(entry.rel not in run.placed for entry in listing.files)
+        record["result"], record["kept"] = result, kept
         if notes:
-            record["note"] = "; ".join(notes)
+            record["note"] = one_line("; ".join(notes))
         self.records.write(record)
-        listing.remove()
+        if not self.bundle.finish:  # it may want to read what the case left
+            listing.remove()
         if run.pid >= 0:
             self.preparation.reuse_logs(run)
         if problem:
             raise problem
+
+    def usage_of(self, run: Run) -> Dict[str, Any]:
+        """Begin the record of a case with how its process ended, and what it used."""
+        exit_, signal_ = split_status(run.status)
+        return {
+            "t": "case",
+            "case": run.case.id,
+            "outcome": None,
+            "exit": exit_ if run.pid >= 0 else None,
+            "signal": signal_,
+            "start": run.start,
+            "end": run.end,
+            "wall": run.wall,
+            "cpu": run.usage.ru_utime + run.usage.ru_stime if run.usage else 0.0,
+            "memory": self.peak_memory(run),
+            "read": run.io[0],
+            "written": run.io[1],
+            "slot": run.slot,
+        }
+
+    def peak_memory(self, run: Run) -> Optional[int]:
+        """Return a case's peak memory in bytes, from samples and the kernel's figure; None if unknown.
+
+        A child made by vfork starts with its parent's peak as its own (Linux: exec_mmap, setmax_mm_hiwater_rss):
+        a kernel's figure as low as the runner's own peak says nothing about the case. Both are counted loosely.
+        """
+        kernel = run.usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) if run.usage else 0
+        if kernel > self.own_peak:  # it only grows: no need to ask for each case
+            self.own_peak = memory_of(os.getpid())[1]
+        return max(run.peak, kernel if kernel > 1.1 * self.own_peak else 0) or None
 
     def result_of(self, run: Run, listing: "Listing") -> Tuple[Optional[Dict[str, Any]], Optional[str]]:
         name = self.bundle.result
@@ -1293,26 +1310,6 @@ class Conclusion:
         return None
 
 
-def peak_memory(sampled: int, usage: Any) -> int:
-    """Return a case's peak memory in bytes, from samples of its tree and from the kernel's own peak.
-
-    A child made by vfork starts with its parent's peak as its own (Linux: exec_mmap, setmax_mm_hiwater_rss):
-    a kernel's figure as low as the runner's own peak says nothing about the case, if a better one exists.
-    """
-    if usage is None:
-        return sampled
-    kernel = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    if sampled and kernel <= own_peak():
-        return sampled
-    return int(max(sampled, kernel))
-
-
-def own_peak() -> int:
-    """Return the runner's own peak in bytes; not by getrusage, which tells that of whoever started us."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", read_text("/proc/self/status"))
-    return int(found.group(1)) << 10 if found else 0
-
-
 # --- what a case left --------------------------------------------------------------------------------------
 
 
@@ -1357,15 +1354,14 @@ def list_directory(folder: str, placed: Iterable[str] = (), limit: Optional[int]
         number += 1
         try:
             entries = list(os.scandir(current))
-        except PermissionError:
+        except OSError:
             with contextlib.suppress(OSError):
                 os.chmod(current, 0o700)
             try:
                 entries = list(os.scandir(current))
             except OSError as error:
-                listing.notes.append(
-                    "%s could not be read: %s" % (current[len(folder) + 1 :], error.strerror)
-                )
+                name = current[len(folder) + 1 :] or "its directory"
+                listing.notes.append("%s could not be read: %s" % (name, error.strerror))
                 continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -1419,6 +1415,25 @@ def shortened_log(path: str, size: int, limit: int) -> bytes:
     return content
 
 
+def looks_full(folder: str) -> bool:
+    """Tell whether a disk seems to have no room: cheap, but quotas are not seen."""
+    with contextlib.suppress(OSError):
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize < RESERVE_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
+    return False
+
+
+def disk_error(folder: str) -> Optional[OSError]:
+    """Return why nothing can be written to a directory, None if it can: found out by trying."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as f:
+            f.write(b"\0" * RESERVE_BYTES)
+            f.flush()
+    except OSError as error:
+        return error if error.errno in DISK_ERRORS else None
+    return None
+
+
 def remove_tree(path: str) -> None:
     """Remove a directory even where its owner may not write; what resists is left."""
     shutil.rmtree(path, ignore_errors=True)
@@ -1440,7 +1455,11 @@ class Records:
         self.before_sync: Any = None  # what records speak of must be on disk before them
         self.lock = threading.Lock()
         self.dirty = False
+        self.failure: Optional[OSError] = None  # of a sync
         self.closed = threading.Event()
+        self.size = 0
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        self.room = math.inf if limit == resource.RLIM_INFINITY else limit - CLOSING_BYTES
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             self.fd = os.open(path, flags, 0o644)
@@ -1469,18 +1488,26 @@ class Records:
     def append(self, line: bytes) -> None:
         with self.lock:
             try:
+                if self.failure:
+                    raise self.failure
+                if self.size + len(line) > self.room:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
                 done = os.write(self.fd, line)
-                if done != len(line):  # the disk is full: let no half line stand before later ones
-                    os.ftruncate(self.fd, os.fstat(self.fd).st_size - done)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                while done < len(line):  # the disk is full; the next write says so
+                    done += os.write(self.fd, line[done:])
             except OSError as error:
+                with contextlib.suppress(OSError):  # let no half line stand before later ones
+                    os.ftruncate(self.fd, self.size)
                 raise CannotWrite(self.path, error) from None
+            self.size += len(line)
             self.dirty = True
 
     def sync_every_second(self) -> None:
         while not self.closed.wait(1.0):
-            with contextlib.suppress(OSError):  # the next write will say so
+            try:
                 self.sync()
+            except OSError as error:  # told once only, so the next write has to say so
+                self.failure = error
 
     def sync(self) -> None:
         if self.dirty:
@@ -1489,14 +1516,17 @@ class Records:
                 self.before_sync()
             os.fsync(self.fd)
 
-    def free_reserve(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self.reserve)
-
-    def close(self) -> None:
+    def use_reserve(self) -> None:
+        """Hold nothing back any more, as only the last records are to come; raises CannotWrite if a sync failed."""
         self.closed.set()
         self.thread.join()
-        self.free_reserve()
+        with contextlib.suppress(OSError):
+            os.unlink(self.reserve)
+        self.room, failure, self.failure = math.inf, self.failure, None
+        if failure:
+            raise CannotWrite(self.path, failure)
+
+    def close(self) -> None:
         try:
             self.sync()
             os.close(self.fd)
@@ -2057,9 +2087,10 @@ def children_of(pid: int) -> List[int]:
     return [int(c) for t in threads for c in read_bytes("/proc/%d/task/%s/children" % (pid, t)).split()]
 
 
-def resident_bytes(pid: int) -> int:
-    fields = read_bytes("/proc/%d/statm" % pid).split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
+def memory_of(pid: int) -> Tuple[int, int]:
+    """Return how many bytes of memory a process has now, and the most that it has had."""
+    found = re.search(rb"VmHWM:\s+(\d+) kB\s+VmRSS:\s+(\d+) kB", read_bytes("/proc/%d/status" % pid))
+    return (int(found.group(2)) << 10, int(found.group(1)) << 10) if found else (0, 0)
 
 
 def io_bytes(pid: int) -> Tuple[int, int]:
@@ -2068,7 +2099,17 @@ def io_bytes(pid: int) -> Tuple[int, int]:
     return (int(lines[1]), int(lines[3])) if len(lines) > 3 else (0, 0)
 
 
-# --- small readings that never fail ------------------------------------------------------------------------
+# --- small things that never fail --------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Print to stderr, which may lie on a disk that is full: print() would end the runner, or spoil its exit code."""
+    with contextlib.suppress(OSError):
+        os.write(2, text.rstrip().encode("utf-8", "replace") + b"\n")
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())[:500]
 
 
 def file_size(path: str) -> int:
