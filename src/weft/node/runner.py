@@ -800,7 +800,7 @@ class Run:
         self.memory_limit: Optional[int] = None  # bytes
         self.peak = self.status = 0
         self.usage: Any = None
-        self.io = 0, 0
+        self.io: Tuple[Optional[int], Optional[int]] = (None, None)
 
 
 class Preparation:
@@ -1773,12 +1773,12 @@ class Signals:
 
 
 class Ended(NamedTuple):
-    """A child that has ended: wait status, rusage, and bytes read and written by it and its descendants."""
+    """A child that has ended: wait status, rusage, and bytes read and written by it and its descendants, if known."""
 
     pid: int
     status: int
     usage: Any
-    io: Tuple[int, int]
+    io: Tuple[Optional[int], Optional[int]]
 
 
 class Children:
@@ -1788,6 +1788,7 @@ class Children:
         self.signals = signals
         self.mains: Set[int] = set()  # what we started and have not yet seen end
         self.cases: Dict[int, bytes] = {}  # those of them that are cases, with their ids
+        self.accounts: Dict[int, int] = {}  # their /proc/PID/io, open
         self.doubtful: Dict[int, Set[bytes]] = {}  # orphans without a name: the cases they may belong to
         self.note = become_subreaper()
         self.posix_spawn = getattr(os, "posix_spawn", None)
@@ -1819,7 +1820,23 @@ class Children:
                 setsigdef=self.default_signals,
             )
         self.mains.add(pid)
+        with contextlib.suppress(OSError):
+            # Now, since a zombie's may be opened by root alone; what is open already can still be read then.
+            self.accounts[pid] = os.open("/proc/%d/io" % pid, os.O_RDONLY | os.O_CLOEXEC)
         return pid
+
+    def io_bytes(self, pid: int) -> Tuple[Optional[int], Optional[int]]:
+        """Return the bytes that a process and its ended children have read and written (rchar, wchar)."""
+        fd = self.accounts.pop(pid, -1)
+        if fd < 0:
+            return None, None
+        try:
+            lines = os.pread(fd, 4096, 0).split()
+        except OSError:
+            return None, None
+        finally:
+            os.close(fd)
+        return int(lines[1]), int(lines[3])
 
     def ended(self) -> List[Ended]:
         """Return those of our processes that have ended since the last call, their groups killed."""
@@ -1831,10 +1848,10 @@ class Children:
                 break
             if about is None:
                 break
-            pid, io = about.si_pid, (0, 0)
+            pid = about.si_pid
+            io = self.io_bytes(pid)
             if pid in self.cases:  # still a zombie: pid and group are surely its own
                 signal_group(pid, signal.SIGKILL)
-                io = io_bytes(pid)
             _, status, usage = os.wait4(pid, 0)
             if pid in self.mains:
                 self.mains.discard(pid)
@@ -2091,12 +2108,6 @@ def memory_of(pid: int) -> Tuple[int, int]:
     """Return how many bytes of memory a process has now, and the most that it has had."""
     found = re.search(rb"VmHWM:\s+(\d+) kB\s+VmRSS:\s+(\d+) kB", read_bytes("/proc/%d/status" % pid))
     return (int(found.group(2)) << 10, int(found.group(1)) << 10) if found else (0, 0)
-
-
-def io_bytes(pid: int) -> Tuple[int, int]:
-    """Return the bytes a process and its ended children have read and written (rchar, wchar)."""
-    lines = read_bytes("/proc/%d/io" % pid).split()
-    return (int(lines[1]), int(lines[3])) if len(lines) > 3 else (0, 0)
 
 
 # --- small things that never fail --------------------------------------------------------------------------
