@@ -143,3 +143,32 @@ def test_a_missing_pandas_is_told_with_the_line_that_installs_it(
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(weft.WeftError, match=r"weft\[pandas\]"):
         study.results()
+
+
+def test_a_pilot_of_fewer_than_no_cases_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="-3"):
+        squares(tmp_path).run(pilot=-3)
+
+
+def test_a_kind_of_table_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"polar\b") as caught:
+        squares(tmp_path).results("polar")
+    assert "pandas" in caught.value.hint and "polars" in caught.value.hint
+
+
+def test_a_plain_string_is_one_name(tmp_path: Path) -> None:
+    study = weft.Study(
+        name="squares",
+        folder=tmp_path,
+        model={"command": SQUARE + " && echo done", "result": "result.json"},
+        parameters={"i": {"range": [0, 5]}},
+        output={"keep": ["result.json"]},
+    )
+    study.run()
+    first, *_, last = study.cases
+    fetched = study.fetch(first, tmp_path / "to", "result.json")
+    assert [str(path.relative_to(tmp_path / "to")) for path in fetched] == [f"{first}/result.json"]
+    assert study.retry(last, run=False).failed == 1
+    for refused in (study.retry, study.cancel, lambda name: study.cancel(cases=name)):
+        with pytest.raises(UsageError, match="nothing"):
+            refused("nothing")

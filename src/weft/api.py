@@ -17,7 +17,6 @@ from msgspec import structs
 from weft import model
 from weft.core import events as ev
 from weft.core import plan as todo
-from weft.core.books import STEPS
 from weft.core.cases import expand
 from weft.core.state import State
 from weft.core.summary import Summary, summarize
@@ -99,6 +98,8 @@ class Study:
         """The results table, one row per case, as it stands; ``kind`` is "pandas" or "polars"."""
         from weft.store.results import build_table
 
+        if kind not in ("pandas", "polars"):
+            raise UsageError(f"there is no table of the kind {kind!r}", hint='ask for "pandas" or "polars"')
         self._must_exist()
         table = build_table(self.folder.journal, self.spec, all_cases=all_cases)
         if kind == "polars":
@@ -151,24 +152,12 @@ class Study:
         The steps "before" and "after" may be named as well.
         """
         from weft.core.explain import match
-        from weft.store.archive import fetch, unpack_job
+        from weft.store.archive import fetch
 
         state = self._state()
-        named = list(cases)
-        steps = [name for name in named if name in state.steps]
-        in_the_way = [str(Path(to) / name) for name in steps if (Path(to) / name).exists()]
-        if in_the_way and not overwrite:
-            raise UsageError(f"{in_the_way[0]} is there already", hint="give another folder, or --overwrite")
-        taken = [
-            path
-            for name in steps
-            for path in unpack_job(self.folder, _last_job(state, name), Path(to) / name)
-        ]
-        if steps and len(steps) == len(named):
-            return taken
-        chosen = [match(state.cases, name) for name in named if name not in state.steps]
+        chosen = [name if name in state.steps else match(state.cases, name) for name in _names(cases)]
         chosen = chosen or [case_id for case_id, _ in state.present()]
-        return taken + fetch(self.folder, chosen, Path(to), list(patterns), overwrite=overwrite)
+        return fetch(self.folder, chosen, Path(to), _names(patterns), overwrite=overwrite)
 
     # Acting
 
@@ -183,6 +172,8 @@ class Study:
         """
         from weft.writer import write
 
+        if pilot < 0:
+            raise UsageError(f"a pilot of {pilot} cases cannot be run", hint="0 is none: all cases run")
         self._check_before()
         return write(self.spec, self.cases, self.folder, pilot=pilot, decide=decide, watch=watch)
 
@@ -218,7 +209,7 @@ class Study:
         from weft.writer import write
 
         known = self._state().cases
-        chosen = [match(known, case) for case in cases]
+        chosen = [match(known, case) for case in _names(cases)]
         request = ev.RetryAsked(at=time.time(), id=requests.new_id(), cases=chosen)
         if run and held_by(self.folder.lease) is None:
             return write(self.spec, self.cases, self.folder, request=request, decide=decide, watch=watch)
@@ -236,13 +227,14 @@ class Study:
         from weft.writer import write
 
         state = self._state()
-        named = [match(state.jobs, job) for job in jobs], [match(state.cases, case) for case in cases]
+        stop = [match(state.jobs, job) for job in _names(jobs)]
+        give_up = [match(state.cases, case) for case in _names(cases)]
         request = ev.CancelAsked(
             at=time.time(),
             id=requests.new_id(),
-            jobs=named[0],
-            cases=named[1],
-            everything=not any(named),
+            jobs=stop,
+            cases=give_up,
+            everything=not (stop or give_up),
         )
         if held_by(self.folder.lease) is None:
             return write(self.spec, self.cases, self.folder, request=request, run=False, watch=watch)
@@ -273,12 +265,9 @@ class Study:
                 )
 
 
-def _last_job(state: State, step: str) -> str:
-    """The newest job of a step that has ended."""
-    ended = [job.id for job in state.jobs.values() if STEPS.get(job.kind) == step and job.outcome is not None]
-    if not ended:
-        raise WeftError(f"the step {step!r} has not run yet", hint="`weft status` shows how the study stands")
-    return ended[-1]
+def _names(given: Iterable[str]) -> list[str]:
+    """The names given; a plain string is one of them, and not its letters."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _detached(folder: StudyFolder, arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ next one takes up from the journal.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ Watch = Callable[[State, Sequence[AnyEvent]], None]
 
 
 class Engine:
-    """The loop of one study; made by ``api.py`` once the lease is held and the journal replayed."""
+    """The loop of one study; made by ``writer.py`` once the lease is held and the journal replayed."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Engine:
         sleep: Callable[[float], None] = time.sleep,
         write_table: Callable[[], None] = lambda: None,
         unpack_before: Callable[[str], object] = lambda job: None,
+        changed_inputs: Callable[[], str] = lambda: "",
         watch: Watch | None = None,
     ) -> None:
         self.study = study
@@ -62,6 +64,7 @@ class Engine:
         self._sleep = sleep
         self._write_table = write_table
         self._unpack_before = unpack_before
+        self._changed_inputs = changed_inputs
         self._watch = watch
         self._bundles = BundleWriter(study, folder, cases, backend.limits)
         self._news: list[AnyEvent] = []
@@ -88,6 +91,10 @@ class Engine:
         self.state.apply_all(events)
         self._journal.append(events, sync=sync)
         self._news += events
+
+    def close(self) -> None:
+        """Close the journal; the engine is of no use any more."""
+        self._journal.close()
 
     # The loop
 
@@ -126,12 +133,18 @@ class Engine:
             self._watch(self.state, news)
         return acted
 
-    def drain_requests(self) -> None:
-        """Take what other processes asked for into the journal."""
-        found = requests.waiting(self.folder.requests)
-        known = [request for _, request in found if request is not None]
-        if known:
-            self.record(*known, sync=True)
+    def drain_requests(self, until: float = math.inf) -> None:
+        """Take what other processes asked for (before that moment) into the journal."""
+        found = [
+            (path, request)
+            for path, request in requests.waiting(self.folder.requests)
+            if request is None or request.at < until
+        ]
+        new = [
+            request for _, request in found if request is not None and not self.state.has_heard(request.id)
+        ]
+        if new:
+            self.record(*new, sync=True)
         if found:
             requests.done([path for path, _ in found])
 
@@ -199,10 +212,16 @@ class Engine:
 
     def _submit(self, action: todo.Submit) -> None:
         """Write the intention, look, then act."""
+        changed = self._changed_inputs()
+        if changed:
+            # What was hashed when the run began is not what would run now.
+            hint = "`weft run` again says what to do about it (or put it back, then `weft retry`)"
+            self.record(ev.Held(at=self._clock(), why=f"{changed} changed while the study ran", hint=hint))
+            return
         job = self._job(action.job) if action.job else self._planned(action.bundle)
-        folder = self._bundles.write(job, self.state)
         if self._find(job):
             return
+        folder = self._bundles.write(job, self.state)
         self.record(ev.JobSubmitSent(at=self._clock(), job=job.id), sync=True)
         packed = Packed(job=job.id, folder=folder, bundle=action.bundle)
         try:

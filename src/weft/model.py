@@ -164,6 +164,8 @@ class Study(Struct, frozen=True, kw_only=True):
     """Absolute path of the folder that relative paths start from."""
     file: str
     """Path of the study file as the user gave it; empty for a study made in Python."""
+    source: str = ""
+    """The study file's text as it was read."""
     model: Model
     parameters: Mapping[str, Parameter] = {}
     space: Space = Space()

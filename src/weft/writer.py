@@ -6,6 +6,7 @@ run is going on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import structs
 
 import weft
+from weft.backends.base import Backend
 from weft.backends.registry import backend_for
 from weft.core import events as ev
 from weft.core import plan as todo
@@ -23,12 +25,12 @@ from weft.core.revision import revision
 from weft.core.state import State
 from weft.core.summary import Summary, summarize
 from weft.engine import Engine
-from weft.errors import NeedsDecision, UsageError
+from weft.errors import NeedsDecision, UsageError, WeftError
 from weft.model import Case, Limits, Study
 from weft.store import journal, requests
 from weft.store.archive import unpack_job
 from weft.store.folder import StudyFolder
-from weft.store.inputs import digests, source_of, template_texts
+from weft.store.inputs import digests, template_texts
 from weft.store.lease import Lease
 from weft.store.results import write_tables
 
@@ -56,37 +58,63 @@ def write(
     """
     backend = backend_for(study, folder)
     folder.make()
-    with Lease(folder.lease) as lease:
-        state = journal.replay(folder.journal)
-        book = journal.Journal(folder.journal)
-        try:
-            engine = Engine(
-                study,
-                cases,
-                folder,
-                state,
-                book,
-                backend,
-                lease=lease,
-                write_table=lambda: write_tables(folder, study),
-                unpack_before=lambda job: unpack_job(folder, job, folder.before),
-                watch=_Paced(study, backend.limits, watch) if watch else None,
-            )
-            if not state.key:
-                engine.record(journal.opening(study.name, os.urandom(2).hex(), weft.__version__, time.time()))
-            if run:
-                engine.drain_requests()  # what was asked before this run began does not stop it
-                _bring_up_to_date(engine, pilot, decide)
-            if request is not None:
-                engine.record(request, sync=True)
-            _drive(engine, run)
-            write_tables(folder, study)
-        finally:
-            book.close()
-    if requests.waiting(folder.requests):
-        # Left while the table was being written, by somebody who saw the lease held.
-        return write(study, cases, folder, run=run, decide=decide, watch=watch)
+    first = True
+    while first or requests.waiting(folder.requests):
+        # Again where something was asked for in the moment between the last look and letting go of the lease.
+        with Lease(folder.lease) as lease:
+            taken_at = time.time()
+            state = journal.replay(folder.journal)
+            engine = _engine(study, cases, folder, state, backend, lease, watch)
+            try:
+                if first and run:
+                    engine.drain_requests(taken_at)  # what was asked before this run began does not stop it
+                    _bring_up_to_date(engine, pilot, decide)
+                if first and request is not None:
+                    engine.record(request, sync=True)
+                _drive(engine, run)
+                write_tables(folder, study)
+            finally:
+                engine.close()
+        first = False
     return summarize(study, state, backend.limits, settled=todo.settled(study, state))
+
+
+def _engine(
+    study: Study,
+    cases: Mapping[str, Case],
+    folder: StudyFolder,
+    state: State,
+    backend: Backend,
+    lease: Lease,
+    watch: Watch | None,
+) -> Engine:
+    """The loop over an open journal, which begins with its first fact."""
+
+    def changed_inputs() -> str:
+        before = state.recorded.digests if state.recorded is not None else {}
+        now = digests(study, folder.digests)
+        return ", ".join(path for path in sorted({*before, *now}) if before.get(path) != now.get(path))
+
+    engine = Engine(
+        study,
+        cases,
+        folder,
+        state,
+        journal.Journal(folder.journal),
+        backend,
+        lease=lease,
+        write_table=lambda: write_tables(folder, study),
+        unpack_before=lambda job: unpack_job(folder, job, folder.before),
+        changed_inputs=changed_inputs,
+        watch=_Paced(study, backend.limits, watch) if watch else None,
+    )
+    if not state.key:
+        engine.record(journal.opening(study.name, _fresh_key(), weft.__version__, time.time()))
+    return engine
+
+
+def _fresh_key() -> str:
+    return os.urandom(3).hex()
 
 
 def _drive(engine: Engine, run: bool) -> None:
@@ -97,7 +125,8 @@ def _drive(engine: Engine, run: bool) -> None:
         why = "held" if engine.state.hold else "cancelled" if engine.state.stopping else "nothing left to do"
     finally:
         if run:
-            engine.record(ev.RunStopped(at=time.time(), why=why))
+            with contextlib.suppress(WeftError):  # an earlier problem is the one to tell
+                engine.record(ev.RunStopped(at=time.time(), why=why))
 
 
 def present(study: Study, folder: StudyFolder, state: State) -> ev.StudyRecorded:
@@ -115,7 +144,7 @@ def present(study: Study, folder: StudyFolder, state: State) -> ev.StudyRecorded
     return ev.StudyRecorded(
         at=time.time(),
         revision=revision(study, found, template_texts(study), state.first_digests),
-        source=source_of(study),
+        source=study.source,
         digests=found,
         defaults=defaults,
     )
@@ -148,8 +177,15 @@ def _bring_up_to_date(engine: Engine, pilot: int, decide: Decide | str | None) -
         now.source,
         now.digests,
     )
+    home = str(engine.folder.root.resolve())
     started = ev.RunStarted(
-        at=now.at, host=socket.gethostname(), pid=os.getpid(), backend=engine.backend.name, pilot=pilot
+        at=now.at,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        backend=engine.backend.name,
+        pilot=pilot,
+        folder=home,
+        key=_fresh_key() if state.home not in ("", home) else "",
     )
     engine.record(*([] if same else [now]), *extension(state, engine.cases, now.at), started, sync=True)
 

@@ -144,7 +144,7 @@ class Weft:
         text = text.replace(str(self.folder), "FOLDER")
         text = re.sub(r"\b\d\d:\d\d:\d\d\b", "HH:MM:SS", text)
         text = re.sub(r"took [^\n;,]*", "took TIME", text)
-        text = re.sub(r"(\w+)-[0-9a-f]{4}-(\d{4})", r"\1-KEY-\2", text)
+        text = re.sub(r"(\w+)-[0-9a-f]{6}-(\d{4})", r"\1-KEY-\2", text)
         return re.sub(r"process \d+( on \S+\b)?", "process PID", text)
 
     def wait_for(self, holds: Callable[[], bool]) -> None:

@@ -242,3 +242,25 @@ def test_events_are_not_kept() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 6_000_000
+
+
+def test_facts_that_cannot_follow_are_passed_over() -> None:
+    facts = Facts()
+    job = facts.plan(facts.ids)
+    facts.ran(job, facts.ids[0])
+    expected = profile_of(facts.facts)
+    stray = Facts()
+    stray.now = facts.now
+    stray.ran(stray.plan(stray.ids), stray.ids[0])
+    stray.add(ev.JobRefused, job=job, why="no")
+    stray.add(ev.SpanEnded, span="CASES", start=0.0, job=job)
+    stray.add(ev.RunnerEnded, job=job, outcome=Outcome.FINISHED, exit=0)
+    stray.end(job)
+    unknown = [
+        msgspec.structs.replace(fact, job="unknown")
+        for fact in stray.facts
+        if hasattr(fact, "job") and not isinstance(fact, ev.JobPlanned)
+    ]
+    assert profile_of([*facts.facts, *unknown]) == expected
+    planned_twice = next(fact for fact in facts.facts if isinstance(fact, ev.JobPlanned))
+    assert profile_of([*facts.facts, planned_twice]) == expected

@@ -222,7 +222,7 @@ _VARYING = (
     (re.compile(r"\b\d+ (?:min|h) \d\d (?:s|min)\b|\b\d+(?:\.\d+)? (?:ms|s|min|h)\b"), "<time>"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "<clock>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "<date>"),
-    (re.compile(r"-[0-9a-f]{4}-(\d{4})\b"), r"-<key>-\1"),
+    (re.compile(r"-[0-9a-f]{6}-(\d{4})\b"), r"-<key>-\1"),
     (re.compile(r"\bprocess \d+\b"), "process <pid>"),
     (re.compile(r"\d+(?:\.\d+)? (?:MB|kB|GB)\b"), "<size>"),
 )

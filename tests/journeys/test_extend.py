@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,37 @@ def test_a_default_may_not_change(place: Place) -> None:
     place.weft("run", code=2)
     assert "default" in place.errors
     assert place.log() == ["1", "1", "3", "3"]
+
+
+def test_the_plan_says_what_the_run_will_do_after_a_mended_command(tmp_path: Path) -> None:
+    study = STUDY.format(log=tmp_path / "log")
+    place = Place(tmp_path, study, model__sh='echo "$1" >> "$LOG"; exit 4\n')
+    place.weft("run", code=3)
+    place.write("model.sh", 'echo "$1" >> "$LOG"\n')
+    assert "3 to run" in place.weft("plan")
+    place.weft("run")
+    assert place.log() == ["1", "1", "2", "2", "3", "3"]
+
+
+def test_an_input_that_changes_while_the_study_runs_holds_it(tmp_path: Path) -> None:
+    study = STUDY.format(log=tmp_path / "log")
+    place = Place(tmp_path, study, model__sh='echo "$1" >> "$LOG"; echo "# edited" >> "$HERE/model.sh"\n')
+    place.edit("study.toml", "env = {", f'env = {{ HERE = "{tmp_path}", ')
+    place.weft("run", "--pilot", "1", code=6)
+    assert place.log() == ["2"]
+    assert "model.sh changed while the study ran" in place.weft("status")
+    place.weft("run", code=4)
+    place.weft("run", "--keep")
+    assert place.log() == ["1", "2", "3"]
+
+
+def test_a_copied_study_has_job_ids_of_its_own(place: Place, tmp_path: Path) -> None:
+    place.weft("run", code=3)
+    copied = tmp_path.parent / f"{tmp_path.name}-copy"
+    shutil.copytree(tmp_path, copied)
+    other = Place(copied, (tmp_path / "study.toml").read_text())
+    for one in (place, other):
+        one.edit("study.toml", "[1, 2, 3]", "[1, 2, 3, 4]")
+        one.weft("run", code=3)
+    jobs = [{path.name for path in one.folder.jobs.iterdir()} for one in (place, other)]
+    assert len(jobs[0] & jobs[1]) == 1  # the job from before the copy

@@ -99,3 +99,14 @@ def test_a_step_before_that_fails_stops_the_study(tmp_path: Path) -> None:
     place.edit("study.toml", "echo no mesh today >&2; exit 4", """echo '{"v": 7}' > mesh.dat""")
     place.weft("run")
     assert place.log() == ["after", "case", "case"]
+
+
+def test_fetching_a_step_s_outputs_touches_nothing_else(tmp_path: Path) -> None:
+    place = Place(tmp_path, study(tmp_path, """echo '{"v": 7}' > mesh.dat"""))
+    mine = place.write("after/mine.txt", "mine")
+    place.weft("run")
+    place.weft("fetch", "study.toml", "after", "--to", ".", "--overwrite", "--only", "*.txt")
+    assert mine.read_text() == "mine"
+    assert sorted(path.name for path in mine.parent.iterdir()) == ["lines.txt", "mine.txt"]
+    place.weft("fetch", "study.toml", "after", "--to", ".", "--only", "*.txt", code=2)
+    assert "lines.txt" in place.errors

@@ -340,3 +340,30 @@ def test_a_step_s_damaged_files_leave_what_was_there(folder: StudyFolder) -> Non
         archive.unpack_job(folder, "job", folder.before)
 
     assert [each.name for each in folder.before.iterdir()] == ["old"]
+
+
+def test_fetching_a_step_leaves_the_rest_of_the_folder_alone(folder: StudyFolder, tmp_path: Path) -> None:
+    facts = Facts()
+    job = facts.plan(["before"], kind=Kind.BEFORE)
+    facts.ran(job, "before", kept=2)
+    facts.end(job)
+    facts.write(folder.journal)
+    keep(folder, job, {"before/mesh/a.txt": b"new", "before/b.out": b"b"})
+    mine = tmp_path / "before" / "mesh" / "a.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    (tmp_path / "before" / "notes").write_bytes(b"notes")
+
+    with pytest.raises(UsageError, match="1 of 1 files are there"):
+        archive.fetch(folder, ["before"], tmp_path, ["*.txt"])
+    assert mine.read_bytes() == b"mine"
+
+    written = archive.fetch(folder, ["before"], tmp_path, ["*.txt"], overwrite=True)
+    assert read(written, tmp_path) == {"before/mesh/a.txt": b"new"}
+    assert sorted(path.name for path in (tmp_path / "before").iterdir()) == ["mesh", "notes"]
+
+
+def test_a_step_that_has_not_run_is_told(folder: StudyFolder, tmp_path: Path) -> None:
+    Facts().write(folder.journal)
+    with pytest.raises(UsageError, match="the step before has nothing archived: it has not ended yet"):
+        archive.fetch(folder, ["before"], tmp_path)

@@ -12,7 +12,7 @@ import pytest
 from weft.errors import StudyFileError, WeftError
 from weft.model import Model, Parameter, Step, Study
 from weft.store import inputs
-from weft.store.inputs import Folder, case_name, digests, local_path, natural, source_of
+from weft.store.inputs import Folder, case_name, digests, local_path, natural
 
 
 def tree(root: Path, *names: str) -> Folder:
@@ -169,7 +169,6 @@ def test_every_file_that_a_study_names_has_a_digest(tmp_path: Path) -> None:
     )
     names = ("m.py", "t.in", "big/a", "big/d/b", "r/1", "Makefile")
     assert digests(made, None) == {**{name: sha(name) for name in names}, one: sha("one")}
-    assert source_of(made) == "study.toml"
 
 
 def test_a_digest_is_remembered_until_the_file_changes(

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import count
 
 from weft.errors import Exit, StudyLocked
-from weft.schedulers.processes import Process
+from weft.schedulers.processes import Process, machine
 from weft.store import lease as module
 from weft.store.lease import STALE, Lease, held_by
 
@@ -29,7 +29,8 @@ def path(tmp_path: Path) -> Path:
 
 def note(path: Path, host: str = HERE, pid: int = os.getpid(), started: str = "", age: float = 0.0) -> None:
     """A lease file as another process would have left it."""
-    path.write_text(json.dumps({"host": host, "pid": pid, "started": started}))
+    where = machine() if host == HERE else "another machine"
+    path.write_text(json.dumps({"host": host, "pid": pid, "started": started, "machine": where}))
     if age:
         then = time.time() - age
         os.utime(path, (then, then))
@@ -128,6 +129,7 @@ RACER = """
 import json, os, socket, sys, time
 from pathlib import Path
 from weft.errors import StudyLocked
+from weft.schedulers.processes import machine
 from weft.store.lease import Lease
 folder, until = Path(sys.argv[1]), time.time() + float(sys.argv[2])
 lease, won = Lease(folder / "lease.json"), 0
@@ -142,7 +144,7 @@ while time.time() < until:
     os.unlink(folder / "inside")
     if won % 3:
         aside = folder / f"aside{os.getpid()}"       # dies: what is left is the lease of a dead process
-        aside.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": "1-before"}))
+        aside.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": "1-before", "machine": machine()}))
         os.replace(aside, lease.path)
     else:
         lease.release()
@@ -166,3 +168,25 @@ def test_of_many_who_try_one_holds_it(tmp_path: Path) -> None:
     won = [int(out) for out, _ in told]
     print(f"taken {sum(won)} times by {len(won)} processes")
     assert sum(won) > 20
+
+
+def test_a_machine_of_the_same_name_is_judged_by_its_heartbeat(path: Path) -> None:
+    """Pods and containers share names, and their pids say nothing here."""
+    other = {"host": HERE, "pid": 2**22 + 1, "started": "1-x", "machine": "another boot"}
+    path.write_text(json.dumps(other))
+    with pytest.raises(StudyLocked):
+        Lease(path).take()
+    then = time.time() - STALE - 1
+    os.utime(path, (then, then))
+    with Lease(path):
+        pass
+
+
+def test_a_lost_lease_stays_lost(path: Path) -> None:
+    lease = Lease(path)
+    lease.take()
+    note(path, pid=1, started="0-x")
+    lease._beat_at = 0.0
+    for _ in range(2):
+        with pytest.raises(StudyLocked):
+            lease.beat()

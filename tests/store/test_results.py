@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -303,6 +305,56 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(
         resultfile.write_file(path, b"new")
     assert [each.name for each in tmp_path.iterdir()] == ["results.csv"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    resultfile.write_file(pipe, b"table")
+    reader.join(10)
+    assert got == [b"table"]
+    assert pipe.is_fifo()
+
+
+def test_a_device_stays_one(tmp_path: Path) -> None:
+    # By a link, so that nothing happens to the machine if this goes wrong.
+    link = tmp_path / "null"
+    link.symlink_to("/dev/null")
+    resultfile.write_file(link, b"table")
+    assert link.is_symlink()
+    assert link.is_char_device()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_followed(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "data").mkdir()
+    target = tmp_path / "data" / "table.csv"
+    if there:
+        target.write_bytes(b"old")
+    link = tmp_path / "link.csv"
+    link.symlink_to("data/table.csv")
+    resultfile.write_file(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert [each.name for each in target.parent.iterdir()] == ["table.csv"]
+
+
+def test_a_table_is_as_open_to_others_as_any_new_file(tmp_path: Path) -> None:
+    resultfile.write_file(tmp_path / "results.csv", b"table")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "results.csv").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_nothing_is_written_through_a_link_laid_in_wait(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    (tmp_path / ".results.csv.tmp").symlink_to(outside)
+    resultfile.write_file(tmp_path / "results.csv", b"table")
+    assert outside.read_bytes() == b"mine"
+    assert not (tmp_path / "results.csv").is_symlink()
 
 
 def test_a_table_from_a_newer_weft_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ import msgspec
 
 from weft.backends.base import Collected, Packed, Refused, Seen
 from weft.core.records import parse
-from weft.errors import BackendError
+from weft.errors import BackendError, WeftError
 from weft.model import Limits, Outcome, Phase, Value
 from weft.schedulers.processes import Process, members, send
 from weft.store.folder import StudyFolder
@@ -27,10 +28,15 @@ _TERMINATED = {143, -15, -9, 137}
 """Exit codes of a runner that something else put an end to."""
 
 
+_PATIENCE = 6
+"""Requests to stop that a runner is sent before it is killed: it may be hung, or packing for long."""
+
+
 class _PidFile(msgspec.Struct):
     pid: int
     start_ticks: int | None = None
     boot_id: str | None = None
+    host: str = ""
 
 
 class LocalBackend:
@@ -41,6 +47,7 @@ class LocalBackend:
     def __init__(self, folder: StudyFolder, settings: Mapping[str, Value]) -> None:
         self._folder = folder
         self._exit_codes: dict[str, int] = {}
+        self._asked_to_stop: dict[str, int] = {}
         memory = settings.get("memory_mb")
         self.limits = Limits(
             max_jobs=1,
@@ -89,9 +96,18 @@ class LocalBackend:
             noted = msgspec.json.decode(self._folder.runner_pid(job).read_bytes(), type=_PidFile)
         except (OSError, msgspec.DecodeError):
             return None
-        now = Process.of(noted.pid)
-        same = now is not None and now.started.split("-")[0] == str(noted.start_ticks)
-        return now if same else Process(noted.pid, f"{noted.start_ticks}-gone")
+        if noted.host and noted.host != socket.gethostname() and not self._said_its_end(job):
+            raise WeftError(
+                f"job {job} was started on {noted.host}, and from here nobody can tell whether it still runs",
+                where=str(self._folder.root),
+                hint=f"go on with `weft run` on {noted.host}, or stop it there with `weft cancel`",
+            )
+        return Process(noted.pid, f"{noted.start_ticks}-{(noted.boot_id or '')[:8]}")
+
+    def _said_its_end(self, job: str) -> bool:
+        with contextlib.suppress(OSError), self._folder.records(job).open("rb") as file:
+            return any(record.t == "end" for record in parse(file.read())[0])
+        return False
 
     def look(self, natives: Mapping[str, str]) -> dict[str, Seen]:
         return {job: self._stand(job, native) for job, native in natives.items()}
@@ -117,8 +133,13 @@ class LocalBackend:
         """Remove the work directory that a killed runner left (one that ended by itself left none)."""
         with contextlib.suppress(OSError), self._folder.records(job).open("rb") as file:
             for record in parse(file.read(65536))[0]:
-                if record.t == "runner" and record.work:
+                if record.t == "runner" and self._is_work_of(job, Path(record.work)):
                     shutil.rmtree(record.work, ignore_errors=True)
+
+    def _is_work_of(self, job: str, work: Path) -> bool:
+        """Is this a directory that a runner of ours made for this job? (A record alone is no licence to delete.)"""
+        named = work.name.startswith(f"weft-{job}") or work == self._folder.job(job) / "work"
+        return named and work.is_dir() and not work.is_symlink() and work.stat().st_uid == os.getuid()
 
     def collect(self, job: str, native: str, offset: int) -> Collected:
         try:
@@ -135,18 +156,22 @@ class LocalBackend:
     def cancel(self, natives: Mapping[str, str]) -> None:
         for job, native in natives.items():
             process = self._recorded(job) or Process.parse(native)
-            if process.alive:
+            self._asked_to_stop[job] = self._asked_to_stop.get(job, 0) + 1
+            if process.alive and self._asked_to_stop[job] <= _PATIENCE:
                 send(process.pid, signal.SIGTERM)
                 continue
+            if process.alive:
+                send(process.pid, signal.SIGKILL)
             for pid in _left_behind(process, job):
                 send(pid, signal.SIGKILL)
 
 
 def _left_behind(runner: Process, job: str) -> list[int]:
     """What a dead runner's session still holds, and whatever else carries the job's mark."""
-    # A session's id is not given to a new process while the session has members: if it was, ours is empty.
-    session = runner.pid if Process.of(runner.pid) is None else 0
-    return members(session, _mark(job))
+    # A session's id is not given to a new process while the session has members: if it was, ours is empty. Of an
+    # earlier boot nothing is left, and its numbers mean others now.
+    ours = Process.of(runner.pid) is None and runner.of_this_boot
+    return members(runner.pid if ours else 0, _mark(job))
 
 
 def _mark(job: str) -> str:

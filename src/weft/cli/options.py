@@ -40,7 +40,7 @@ def rerun_option(function: Function) -> Function:
 
 
 def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The study, and the other words: the first word is the study if it is a folder or ends in ``.toml``."""
+    """The study, and the other words: the first word is the study if it is a study's folder or ends in ``.toml``."""
     if words and _names_a_study(words[0]):
         return words[0], tuple(words[1:])
     return HERE, tuple(words)
@@ -52,4 +52,4 @@ def at(study: str) -> str:
 
 
 def _names_a_study(word: str) -> bool:
-    return word.endswith(".toml") or "/" in word or Path(word).is_dir()
+    return word.endswith(".toml") or "/" in word or (Path(word) / "study.toml").is_file()

@@ -69,12 +69,17 @@ class CasesRetired(Event, frozen=True, kw_only=True, gc=False):
 
 
 class RunStarted(Event, frozen=True, kw_only=True, gc=False):
-    """A controller took the study up; ``pilot`` is how many cases it was asked to try first."""
+    """A controller took the study up; ``pilot`` is how many cases it was asked to try first.
+
+    In another ``folder`` than before (a copy, perhaps), job ids get a new ``key``, so that they stay unique.
+    """
 
     host: str
     pid: int
     backend: str
     pilot: int = 0
+    folder: str = ""
+    key: str = ""
 
 
 class RunStopped(Event, frozen=True, kw_only=True, gc=False):
@@ -228,7 +233,7 @@ class SetupEnded(Event, frozen=True, kw_only=True, gc=False):
 
 
 class CaseEnded(Event, frozen=True, kw_only=True, gc=False):
-    """One run of one case, as the node recorded it: the only truth about a case."""
+    """One run of one case, as the node recorded it: the only truth about a case. ``memory`` 0: not known."""
 
     job: str
     case: str

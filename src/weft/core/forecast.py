@@ -13,10 +13,10 @@ from msgspec import Struct
 from weft.core import events as ev
 from weft.core.events import AnyEvent
 from weft.core.packing import pack, usual_seconds
-from weft.core.plan import slots_of, waiting
+from weft.core.plan import slots_of, step_bundle, step_due, waiting
 from weft.core.state import State
 from weft.core.summary import summarize
-from weft.model import Bundle, Case, Limits, Study
+from weft.model import Bundle, Case, Kind, Limits, Study
 
 _CASES_PER_EVENT = 1000
 
@@ -47,7 +47,7 @@ class Planned(Struct, frozen=True, kw_only=True):
     hold: str
     """Why nothing would be submitted, if the study is held."""
     bundles: tuple[Bundle, ...]
-    """The first jobs that would be submitted."""
+    """The jobs that would be submitted, steps included, as far as can be told before any has run."""
     eta_s: float | None
 
 
@@ -84,9 +84,10 @@ def forecast(
     """What a run would do; ``state`` is used up by looking ahead in it."""
     new = tuple(case_id for case_id in cases if case_id not in state.cases)
     asked = question(state, now)
-    state.apply_all(extension(state, cases, now.at))
-    state.revision = now.revision
+    state.apply_all([now, *extension(state, cases, now.at)])
     due = list(waiting(study, state))
+    before = [Kind.BEFORE] if step_due(study, state, Kind.BEFORE) else []
+    after = [Kind.AFTER] if study.after and (due or before or step_due(study, state, Kind.AFTER)) else []
     bundles = pack(
         due,
         study.resources,
@@ -106,6 +107,10 @@ def forecast(
         revision=now.revision,
         question=asked,
         hold=counts.hold,
-        bundles=tuple(bundles),
+        bundles=(
+            *(step_bundle(study, kind, state, limits) for kind in before),
+            *bundles,
+            *(step_bundle(study, kind, state, limits) for kind in after),
+        ),
         eta_s=counts.eta_s,
     )

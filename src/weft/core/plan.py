@@ -20,7 +20,7 @@ from msgspec import Struct
 from weft.core.books import STEPS, CaseState, JobState
 from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds
 from weft.core.state import State
-from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Step, Study, Value
+from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Study, Value
 
 REFUSALS = 3
 """Refusals in a row after which the study is held."""
@@ -235,13 +235,11 @@ def _may_submit(state: State, limits: Limits, now: float) -> bool:
 
 def _next_work(study: Study, state: State) -> Kind | None:
     """What kind of job is due, supposing that none is live."""
-    if study.before is not None and not state.counts(state.steps["before"]):
+    if step_due(study, state, Kind.BEFORE):
         return Kind.BEFORE
     if next(waiting(study, state), None) is not None:
         return Kind.CASES
-    if study.after is not None and (state.fresh or not state.counts(state.steps["after"])):
-        return Kind.AFTER
-    return None
+    return Kind.AFTER if step_due(study, state, Kind.AFTER) else None
 
 
 def _new_bundles(study: Study, state: State, limits: Limits, room: int) -> list[Bundle]:
@@ -250,12 +248,19 @@ def _new_bundles(study: Study, state: State, limits: Limits, room: int) -> list[
         return _case_bundles(study, state, limits, room)
     if work is None or state.live:
         return []  # the step after waits until the last job has ended, the step before is alone by nature
-    step = study.before if work is Kind.BEFORE else study.after
-    return [_step_bundle(step, work, state, limits)] if step is not None else []
+    return [step_bundle(study, work, state, limits)]
 
 
-def _step_bundle(step: Step, kind: Kind, state: State, limits: Limits) -> Bundle:
-    needs, known = step.resources, state.steps[STEPS[kind]]
+def step_due(study: Study, state: State, kind: Kind) -> bool:
+    """Is this step to be run, as things stand (the step after: once the cases have ended)?"""
+    if kind is Kind.BEFORE:
+        return study.before is not None and not state.counts(state.steps["before"])
+    return study.after is not None and (state.fresh or not state.counts(state.steps["after"]))
+
+
+def step_bundle(study: Study, kind: Kind, state: State, limits: Limits) -> Bundle:
+    """The one-case bundle of a step."""
+    needs, known = job_resources(study, kind), state.steps[STEPS[kind]]
     return Bundle(
         cases=(STEPS[kind],),
         kind=kind,

@@ -135,12 +135,17 @@ class Profile(Struct, frozen=True, kw_only=True):
 
 
 def profile_of(events: Iterable[AnyEvent]) -> Profile:
-    """The profile that follows from these facts, in one pass; all zeros when nothing has run."""
+    """The profile that follows from these facts, in one pass; all zeros when nothing has run.
+
+    Facts that cannot follow those before them (of a job that was never planned, say) are passed over.
+    """
     watch = _Watch()
     for event in events:
+        handle = _HANDLERS.get(type(event))
+        if handle is not None and not watch.fits(event):
+            continue
         if event.at > watch.until:
             watch.until = event.at
-        handle = _HANDLERS.get(type(event))
         if handle is not None:
             handle(watch, event)
     return watch.profile()
@@ -257,6 +262,12 @@ class _Watch:
         self.memory = 0
         self.slowest: list[tuple[float, str, str, RunUse]] = []
         """A heap; no events in it, since each may hold on to a whole piece of the journal."""
+
+    def fits(self, event: Any) -> bool:
+        """Is it of a job that was planned, or plans one that was not?"""
+        if isinstance(event, ev.Opened):
+            return True
+        return (event.job in self.jobs) is not isinstance(event, ev.JobPlanned)
 
     def opened(self, event: ev.Opened) -> None:
         self.name = event.name

@@ -48,6 +48,8 @@ class State:
     def __init__(self) -> None:
         self.name = ""
         self.key = ""
+        self.home = ""
+        """The folder that the last run was in."""
         self.revision = ""
         self.kept: set[str] = set()
         self.recorded: ev.StudyRecorded | None = None
@@ -96,6 +98,7 @@ class State:
         self.recorded = event
         if changed or event.kept:
             self.kept = set(event.kept)
+            self.hold = None  # whatever it was, the study is another now
         if changed and not event.kept:
             # What failed before may not fail now.
             self._start_afresh([*self.cases.values(), *self.steps.values()])
@@ -122,6 +125,8 @@ class State:
     def _run_started(self, event: ev.RunStarted) -> None:
         self.stopping = False
         self.pilot = event.pilot
+        self.key = event.key or self.key
+        self.home = event.folder
 
     def _run_stopped(self, event: ev.RunStopped) -> None:
         """A fact for the profile; what was asked for stands until the next run starts."""
@@ -163,6 +168,10 @@ class State:
             if not case.job:
                 # What was learnt of its needs (timeouts, ooms) stays: the retry starts with more time or memory.
                 case.runs = case.interruptions = 0
+
+    def has_heard(self, request_id: str) -> bool:
+        """Is this request in the books already?"""
+        return request_id in self._requests
 
     def _new_request(self, request_id: str) -> bool:
         if request_id in self._requests:

@@ -165,7 +165,9 @@ class Story:
             return None
         how = f", exit {event.exit}" if event.exit else ""
         how += f", signal {event.signal}" if event.signal else ""
-        used = f"cpu {self.words.lasting(event.cpu)}, peak {self.words.size(event.memory)}"
+        used = f"cpu {self.words.lasting(event.cpu)}"
+        if event.memory:  # too short a run is not sampled, and has none
+            used += f", peak {self.words.size(event.memory)}"
         wall = self.words.lasting(event.wall)
         lines = [f"ran {wall} in slot {event.slot} of job {event.job}: {event.outcome.value}{how} ({used})"]
         lines += [f"why: {event.why}"] if event.why else []

@@ -200,9 +200,19 @@ def _within(span: Span, job: JobProfile) -> tuple[float, float]:
     return min(max(span.start, low), high), min(max(span.end, low), high)
 
 
+def _peak(memory: int) -> str:
+    return size(memory) if memory else "-"
+
+
 def _slowest(profile: Profile) -> list[str]:
     rows = [
-        (use.case, duration(use.wall_s), duration(use.cpu_s), size(use.memory), use.outcome.value)
+        (
+            use.case,
+            duration(use.wall_s),
+            duration(use.cpu_s),
+            size(use.memory) if use.memory else "-",
+            use.outcome.value,
+        )
         for use in profile.slowest
     ]
     head = ("case", "wall", "cpu", "memory", "")

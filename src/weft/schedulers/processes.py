@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,11 @@ class Process(Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        return _started(self.pid) == self.started
+        return bool(self.started) and _started(self.pid) == self.started
+
+    @property
+    def of_this_boot(self) -> bool:
+        return self.started.endswith(f"-{_boot()}")
 
     def __str__(self) -> str:
         return f"{self.pid}:{self.started}"
@@ -41,6 +46,15 @@ class Process(Struct, frozen=True):
         """The inverse of ``str``."""
         pid, _, started = text.partition(":")
         return cls(int(pid), started)
+
+
+def machine() -> str:
+    """The machine, boot and pid namespace that this process sees: where these agree, pids mean the same."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return " ".join((socket.gethostname(), _boot(), namespace))
 
 
 def _started(pid: int) -> str:

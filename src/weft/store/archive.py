@@ -20,6 +20,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from weft.core.books import STEPS
 from weft.core.runs import Run, Runs
 from weft.errors import FolderError, UsageError, WeftError
 from weft.store.folder import StudyFolder, disk_problem
@@ -85,9 +86,9 @@ def _members(folder: StudyFolder, case_ids: Sequence[str], runs: Runs) -> Iterat
 def _lost(folder: StudyFolder, case_id: str, run: Run) -> FolderError:
     there = folder.zips(run.job)
     what = (
-        f"case {case_id} left {run.kept} files, which its job's output ZIPs do not have"
+        f"{_called(case_id)} left {run.kept} files, which its job's output ZIPs do not have"
         if there
-        else f"the output ZIPs of job {run.job} are missing, with the {run.kept} files of case {case_id}"
+        else f"the output ZIPs of job {run.job} are missing, with the {run.kept} files of {_called(case_id)}"
     )
     hint = (
         f"bring them back to this folder if you moved them; else `weft retry {case_id}` runs the case again"
@@ -233,6 +234,8 @@ def fetch(
 ) -> list[Path]:
     """Write the archived files of these cases to ``to/<case id>/<path>``; return where each is now.
 
+    A step goes by its name, "before" or "after", as a case does by its id.
+
     ``patterns`` (shell-like, of the path in the case's directory or of its last part) choose among them; none
     means all. Works while jobs run, for the cases that have ended. A file that is there already is left
     alone, and nothing is written then, unless ``overwrite``.
@@ -256,7 +259,9 @@ def fetch(
 
 
 def unpack_job(folder: StudyFolder, job: str, to: Path) -> list[Path]:
-    """Write what a step's job left, less its logs, to ``to/<path>``, in place of what is there.
+    """Write what a step's job left, less its logs, to ``to/<path>``, in place of the whole folder ``to``.
+
+    For folders of weft's own only: all that was there goes.
 
     Raises:
         FolderError: as ``fetch`` does; what was there before then stays.
@@ -345,11 +350,15 @@ def _nothing(
     if found:
         there = ", ".join(sorted({member.path for member in found})[:8])
         return UsageError(f"no archived file fits {' '.join(patterns)}", hint=f"there are: {there}")
-    which = f"case {case_ids[0]} has" if len(case_ids) == 1 else f"these {len(case_ids)} cases have"
+    which = f"{_called(case_ids[0])} has" if len(case_ids) == 1 else f"these {len(case_ids)} cases have"
     if all(runs.last(case_id) is None for case_id in case_ids):
         return UsageError(f"{which} nothing archived: it has not ended yet", hint="see `weft status`")
     hint = "only stdout, stderr and what `keep` in [output] names are archived; add to it, then `weft run`"
     return UsageError(f"{which} nothing archived: the run left nothing of what is kept", hint=hint)
+
+
+def _called(case_id: str) -> str:
+    return f"the step {case_id}" if case_id in STEPS.values() else f"case {case_id}"
 
 
 def _damaged(bad: Sequence[Member], count: int, to: Path) -> FolderError:

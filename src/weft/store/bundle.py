@@ -54,7 +54,9 @@ class BundleWriter:
         try:
             where.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(str(runner.__file__), where / "runner.py")
-            with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            with zipfile.ZipFile(
+                aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
+            ) as archive:
                 members = self._members(job)
                 for name, path in members.items():
                     archive.write(path, f"inputs/{name}")

@@ -254,14 +254,6 @@ def template_texts(study: Study) -> dict[str, str]:
     return found
 
 
-def source_of(study: Study) -> str:
-    """Return the text of the study file, for the record; nothing for a study made in Python."""
-    try:
-        return Path(study.file).read_text(encoding="utf-8-sig") if study.file else ""
-    except (OSError, ValueError):
-        return ""
-
-
 def _named_files(study: Study) -> Iterator[tuple[str, Path]]:
     folder = Path(study.folder)
     before = study.before.inputs if study.before is not None else ()

@@ -46,16 +46,18 @@ class Journal:
             if written == len(data) and sync:
                 os.fsync(self._fd)
         except OSError as error:
-            self._undo()
+            self._undo(0)
             raise disk_problem(error, self.path) from error
         if written != len(data):
-            self._undo()
+            self._undo(written)
             raise disk_problem(OSError(28, "short write"), self.path)
         self.size += written
 
-    def _undo(self) -> None:
+    def _undo(self, written: int) -> None:
+        """Take back a torn line, if the end of the file is still ours."""
         with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, self.size)
+            if os.fstat(self._fd).st_size == self.size + written:
+                os.ftruncate(self._fd, self.size)
 
     def close(self) -> None:
         os.close(self._fd)

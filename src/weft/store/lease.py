@@ -1,8 +1,8 @@
 """The lease: at most one process writes a study's journal.
 
 A file created exclusively, naming host, process and start time, with its modification time as the heartbeat.
-``flock`` is not used, since it does nothing on some NFS and Lustre mounts. On the same host a holder is dead when its
-process is; on another host, when its heartbeat is older than ``STALE`` by the file server's own clock.
+``flock`` is not used, since it does nothing on some NFS and Lustre mounts. On the same machine a holder is dead when
+its process is; on another one, when its heartbeat is older than ``STALE`` by the file server's own clock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from weft.errors import StudyLocked
-from weft.schedulers.processes import Process
+from weft.schedulers.processes import Process, machine
 from weft.store.folder import disk_problem
 
 STALE = 120.0
@@ -31,6 +31,8 @@ class Holder(msgspec.Struct, frozen=True):
     host: str
     pid: int
     started: str
+    machine: str = ""
+    """As ``processes.machine`` tells it; host names alone are not unique (pods, containers)."""
 
 
 class Lease:
@@ -39,8 +41,9 @@ class Lease:
     def __init__(self, path: Path) -> None:
         self.path = path
         me = Process.of(os.getpid())
-        self._me = Holder(socket.gethostname(), os.getpid(), me.started if me else "")
+        self._me = Holder(socket.gethostname(), os.getpid(), me.started if me else "", machine())
         self._beat_at = 0.0
+        self.lost = False
 
     def __enter__(self) -> Lease:
         self.take()
@@ -96,12 +99,14 @@ class Lease:
 
     def beat(self) -> None:
         """Show that we live, every ``BEAT`` seconds; StudyLocked if the lease is ours no longer."""
-        if abs(time.time() - self._beat_at) < BEAT:
+        if not self.lost and abs(time.time() - self._beat_at) < BEAT:
             return
-        self._beat_at = time.time()
-        if _read(self.path) != self._me:
+        self.lost = self.lost or _read(self.path) != self._me
+        if self.lost:
             raise StudyLocked("another process took the study over", where=str(self.path.parent))
-        os.utime(self.path)
+        with contextlib.suppress(OSError):  # a heartbeat missed is no loss yet
+            os.utime(self.path)
+        self._beat_at = time.time()
 
     def release(self) -> None:
         """Let go; harmless when it is not ours."""
@@ -117,7 +122,7 @@ def held_by(path: Path) -> Holder | None:
 
 
 def _lives(holder: Holder, path: Path) -> bool:
-    if holder.host == socket.gethostname():
+    if holder.machine == machine():
         return Process(holder.pid, holder.started).alive
     return _age(path) < STALE
 

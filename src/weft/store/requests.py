@@ -6,7 +6,6 @@ in the journal; should the writer die between the two, the request's id makes th
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from pathlib import Path
@@ -49,5 +48,7 @@ def waiting(folder: Path) -> list[tuple[Path, Request | None]]:
 def done(paths: list[Path]) -> None:
     """Forget requests that are in the journal now."""
     for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_problem(error, path) from error

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -153,16 +154,30 @@ def _typed_places(names: Sequence[str], fields: Iterator[re.Match[str]]) -> set[
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Put these bytes in the file's place at once; FolderError if that fails, and the old file stays."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Put these bytes in the file's place at once; FolderError if that fails, and the old file stays.
+
+    Where a link lies, the file that it points to is replaced. What is no regular file (a pipe, /dev/stdout) is
+    written into.
+    """
     try:
-        with temporary.open("wb") as file:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise disk_problem(error, path) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # A name that nobody can foresee, and "x", so that no link laid there is followed. (tempfile would make a
+    # file that is closed to others, whatever the umask says.)
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise disk_problem(error, path) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -151,7 +151,7 @@ def _bookkeeping(
             run.exit if run is not None else None,
             run.wall if run is not None else None,
             run.cpu if run is not None else None,
-            run.memory / 1e6 if run is not None else None,
+            run.memory / 1e6 if run is not None and run.memory else None,
             _why(status, case, run),
         )
         for put, value in zip(add, values, strict=True):

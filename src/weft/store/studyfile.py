@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from weft.core.cases import complaints as space_complaints
 from weft.core.nearest import did_you_mean
 from weft.errors import WeftError
@@ -73,7 +75,7 @@ def load(path: str | os.PathLike[str] = ".") -> Study:
     complaints = Complaints(str(file), text)
     data = parse(text, str(file))
     folder = os.path.abspath(file.parent)  # noqa: PTH100 - links stay as the user knows them
-    return _study(data, folder, str(file), complaints)
+    return structs.replace(_study(data, folder, str(file), complaints), source=text)
 
 
 def study_from_python(*, folder: str | os.PathLike[str] = ".", table: Any = None, **sections: Any) -> Study:

@@ -1,0 +1,34 @@
+"""What a job gets: its bundle, as the runner finds it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+from msgspec.structs import replace
+from tests.facts import Facts, study
+
+from weft.core.cases import expand
+from weft.core.state import State
+from weft.model import Limits, Model
+from weft.store.bundle import BundleWriter
+from weft.store.folder import StudyFolder
+
+
+def test_an_input_older_than_zip_can_tell_is_packed(tmp_path: Path) -> None:
+    (tmp_path / "mesh.dat").write_bytes(b"mesh")
+    os.utime(tmp_path / "mesh.dat", (0, 0))  # times in a ZIP begin with 1980
+    spec = study(folder=str(tmp_path), model=Model(command="true", inputs=("mesh.dat",)))
+    facts = Facts()
+    job = facts.plan(facts.ids)
+    state = State()
+    for fact in facts.facts:
+        state.apply(fact)
+    cases = {name: replace(case, id=name) for name, case in zip(facts.ids, expand(spec), strict=True)}
+
+    folder = StudyFolder(tmp_path, "frame")
+    BundleWriter(spec, folder, cases, Limits()).write(state.jobs[job], state)
+
+    with zipfile.ZipFile(folder.bundle(job)) as bundle:
+        assert bundle.read("inputs/mesh.dat") == b"mesh"
