@@ -364,3 +364,27 @@ def test_retry_after_a_change_asks_as_run_does_and_leaves_no_request_behind(weft
     assert list((weft.folder / ".weft/greetings/requests").iterdir()) == []
     weft("retry", "--keep", code=0)
     assert weft.quick("status", code=0).out.startswith("greetings on local: finished")
+
+
+def test_control_characters_do_not_reach_the_terminal(weft):
+    weft.study("printf '\\033]0;owned\\007 bad' >&2; echo {i} > out.txt; exit 3")
+    for words in (("run",), ("status",), ("results",)):
+        said = weft(*words)
+        assert "\x1b" not in said.out
+        assert "\x07" not in said.out
+    case = weft.quick("results", "--json", "-", code=0).json["rows"][0]["case"]
+    assert "\\x1b]0;owned" in weft.quick("explain", case, code=0).out
+
+
+def test_a_job_is_named_by_its_number(weft):
+    weft.study("sleep 60; echo {i}")
+    weft("run", "--detach", code=7)
+    weft.wait_for(lambda: weft.stands()["active"] == 3)
+    weft("cancel", "0001", code=0)
+    weft.wait_for(lambda: weft.stands()["failed"] == 3)
+
+
+def test_the_plan_of_a_held_study_says_so(weft):
+    weft.study("sleep 0.1; exit 3; echo {i}", "{ range = [0, 200] }")
+    weft("run", code=6)
+    assert "held      the first" in weft.quick("plan", code=0).out

@@ -29,8 +29,8 @@ def command(words: tuple[str, ...]) -> int:
     if not (named or before.running_by or before.jobs_live):
         click.echo(f"{before.name}: nothing is running, so there is nothing to cancel")
         return Exit.DONE
-    jobs = [word for word in named if "-" in word]  # a case's id is hexadecimal, a job's has the study's name
-    cases = [word for word in named if "-" not in word]
+    jobs = [word for word in named if _names_a_job(word)]
+    cases = [word for word in named if not _names_a_job(word)]
     after = loaded.cancel(jobs, cases)
     if before.running_by:
         click.echo(f"{before.name}: asked {before.running_by} to {_what(jobs, cases, 'stop', 'give up')}")
@@ -41,6 +41,11 @@ def command(words: tuple[str, ...]) -> int:
     if step:
         click.echo(f"next: {step}")
     return Exit.DONE
+
+
+def _names_a_job(word: str) -> bool:
+    """A job is named by its id, which has dashes, or its number; a case's id is twelve hexadecimal digits."""
+    return "-" in word or (len(word) == 4 and word.isdigit())
 
 
 def _what(jobs: list[str], cases: list[str], stop: str, give_up: str) -> str:

@@ -26,6 +26,7 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
             hint="`weft results` lists the cases, `weft status` the jobs that run",
         )
     from weft.api import Study
+    from weft.render.text import printable
 
     story = Study.load(study).explain(*asked)
     if as_json:
@@ -33,5 +34,5 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
 
         print_json({"asked": "".join(asked), "story": story})
     else:
-        click.echo("\n".join(story))
+        click.echo("\n".join(map(printable, story)))
     return Exit.DONE

@@ -57,12 +57,15 @@ def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
         yield f"  takes     {_time(planned, place)}"
     if planned.question is not None:
         yield from _question(planned, place)
+    if planned.hold:
+        yield f"  held      {planned.hold}"
+        yield f"            nothing runs before `weft retry{place}`"
     if planned.failed:
         yield f"  `weft retry{place}` runs the failed again"
 
 
 def _jobs(planned: Planned) -> str:
-    slots = planned.bundles[0].slots
+    slots = max((bundle.slots or 0 for bundle in planned.bundles), default=0)
     return f"{len(planned.bundles):,}" + (f", {slots} cases at a time" if slots else "")
 
 
@@ -97,7 +100,7 @@ def _question(planned: Planned, place: str) -> Iterator[str]:
 
 def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None) -> Iterator[str]:
     """The cases that would run: id, is it new, and its parameters or its command."""
-    from weft.render.text import WIDTH, cut_lines
+    from weft.render.text import WIDTH, cut_lines, printable
 
     if not planned.todo:
         yield "Nothing to run."
@@ -110,13 +113,15 @@ def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None
             yield f"  and {left:,} more (`--cases` lists all)"
             return
         text = _command(study, case) if commands else _params(case)
-        line = f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text}"
+        line = (
+            f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text if commands else printable(text)}"
+        )
         yield from [line] if commands or most is None else cut_lines([line], WIDTH)
 
 
 def _chosen(study: Study, planned: Planned) -> Iterable[Case]:
     """The cases of the planned jobs, in order."""
-    return (study.cases[case_id] for bundle in planned.bundles for case_id in bundle.cases)
+    return (study.cases[name] for bundle in planned.bundles for name in bundle.cases if name in study.cases)
 
 
 def _params(case: Case) -> str:

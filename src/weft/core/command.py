@@ -4,7 +4,9 @@ is here.
 A placeholder is ``{name}``, unless a ``$`` stands before it; ``{{name}}`` stands for itself in single braces.
 Besides the parameters there are ``{case}``, the case's id, and ``{params}``, the name of a JSON file with all
 parameters. In a command, values are quoted for the shell according to where they stand (``shell.py`` knows),
-so that the program sees exactly the value and no value is ever read as code. Templates are jinja2's.
+so that the program sees exactly the value; where the shell, or a command known to hand its arguments to a
+shell, would read it as code, it is refused. A program that itself hands its arguments to a shell is the
+user's own. Templates are jinja2's.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Question(Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...]
     """What changed: paths of inputs, or "the command, set-up or environment"."""
     results: int
-    """Cases that have results."""
+    """Cases whose results are of another revision."""
     choices: tuple[str, ...] = ("rerun", "keep")
 
 
@@ -70,7 +70,7 @@ def question(state: State, now: ev.StudyRecorded) -> Question | None:
     before = state.recorded
     if before is None or before.revision == now.revision:
         return None
-    results = sum(bool(case.done) for _, case in state.present())
+    results = sum(case.done not in ("", now.revision) for _, case in state.present())
     if not results:
         return None
     paths = sorted({*before.digests, *now.digests})

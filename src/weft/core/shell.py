@@ -4,8 +4,9 @@ Everything about that lives here.
 
 ``scan`` cuts a template into pieces: text, blanks, operators, and holes, which are the ``{name}`` where a
 value goes. Each hole knows how the shell will read what is put there: as bare words, or between double
-quotes. Wherever that is not one of the two, or where shells differ, the hole says why it must be refused.
-When in doubt it is refused: a value that reached the shell as code could do anything.
+quotes. Wherever that is not one of the two, or where shells differ, the hole says why it must be refused, and so it
+does in the arguments and the input of commands known to hand these to a shell. When in doubt it is refused: a
+value that reached the shell as code could do anything. What other programs do with a value is theirs.
 
 Both dash and bash may be ``/bin/sh``; the scanner holds for both.
 """
@@ -23,29 +24,23 @@ _HOLE = re.compile(rf"\{{({NAME})\}}")
 _LITERAL = re.compile(rf"\{{\{{({NAME})\}}\}}")
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]|[@*#?$!-])")
 _SIMPLE_EXPANSION = re.compile(r"\$\{[^{}'\"`\\$]*\}")
-_SHELL = re.compile(r"(?:.*/)?(?:busybox|python[0-9.]*|(?:|da|ba|k|z|a|c|tc|fi)sh|su)|\$.*")
 _OPERATOR = re.compile(r"<<<|<<-?|[<>]&|>>|>\||<>|&>>?|[;&|<>()]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*$")
 _LEADING = frozenset(
     (
-        "if",
-        "then",
-        "else",
-        "elif",
-        "do",
-        "while",
-        "until",
-        "!",
-        "{",
-        "time",
-        "exec",
-        "command",
-        "builtin",
-        "nohup",
+        *("if", "then", "else", "elif", "do", "while", "until", "!", "{"),
+        *("time", "exec", "command", "builtin", "nohup"),
     )
 )
-_READ_AGAIN = frozenset(("eval", "let", "trap", "unset", "declare", "typeset", "alias", "read", "ssh", "[["))
+_COMPOUND_ENDS = frozenset(("", "}", "done", "fi", "esac"))
+"""The first word after a compound command's end; none after a bracket."""
+_RUNNERS = frozenset(
+    ("busybox", "env", "flock", "ionice", "nice", "setsid", "stdbuf", "sudo", "timeout", "xargs")
+)
+"""Commands that run the command in their arguments."""
+_TO_A_SHELL = frozenset(("eval", "trap", "ssh", "rsh", "watch", "parallel"))
+_READ_AGAIN = _TO_A_SHELL | {"let", "unset", "declare", "typeset", "alias", "read", "[["}
 """Commands that treat their arguments as code, or parts of them."""
 DEEPEST = 40
 
@@ -110,6 +105,8 @@ _DASH_C = Refusal(
     _BY_ENV + "; if -c is an option of your own program, leave the quotes out",
     True,
 )
+_HERE_STRING = Refusal("it stands in a here-string, which not every shell has", _BY_ENV, True)
+_PIPED = Refusal("what is piped into `{word}` may be read as code", _BY_ENV, True)
 _UNSURE = Refusal(
     "shells differ in how they read {word} before it", "move that part into a script of its own", True
 )
@@ -141,6 +138,10 @@ class _Scanner:
         self.depth = 0
         self.words: list[list[str]] = []
         """Of each command around: the words of the present simple command so far, the last one unfinished."""
+        self.pipeline = 0
+        """The piece with which the present pipeline begins."""
+        self.piped = False
+        """Whether the present simple command reads from a pipe."""
 
     # What is common to all constructs
 
@@ -194,7 +195,8 @@ class _Scanner:
 
     def commands(self, end: str = "") -> None:
         """Read commands up to the bracket that closes a substitution, or to the end of the text."""
-        start, brackets = self.at, 0
+        start, brackets, around = self.at, 0, (self.pipeline, self.piped)
+        self.pipeline, self.piped = len(self.pieces), False
         self.words.append([""])
         self._deeper(1)
         while self.at < len(self.text):
@@ -207,7 +209,9 @@ class _Scanner:
             if end:
                 self._never_closed(start - 2, "$(")
         self._deeper(-1)
+        self._command_ends()
         self.words.pop()
+        self.pipeline, self.piped = around
 
     def _deeper(self, by: int) -> None:
         self.depth += by
@@ -322,10 +326,11 @@ class _Scanner:
             self.doubt("`case` in $(...)")  # its patterns have brackets that are never opened
         self.emit(Kind.BLANK, 1)
         if sign == "\n":
-            self.words[-1] = [""]
+            if words != [""]:  # a pipe may go on in the next line
+                self._command_ends()
             if self.here_document:
                 self._rest_of("", _HEREDOC)
-        elif words[-1] not in ("", _REDIRECT):
+        elif words[-1] not in ("", _REDIRECT, _FROM_STRING):
             words.append("")
 
     def _operator(self) -> None:
@@ -336,14 +341,34 @@ class _Scanner:
             self.unsure = self.unsure or _HEREDOC
         if self.text.startswith("((", self.at):
             self.doubt("((")
+        before = self.text[self.at - 1 : self.at]
+        if sign == "(" and before == "<" and _SOURCES.fullmatch(_line(self.words[-1])):
+            self.doubt("<(...)")
         self.emit(Kind.OPERATOR, len(sign))
         words = self.words[-1]
-        if "<" not in sign and ">" not in sign:
+        if sign == "(" or before + sign == "|&":
             self.words[-1] = [""]
+        elif "<" not in sign and ">" not in sign:
+            self._command_ends(pipe=sign == "|" and before != "|")
         elif words[-1].isdigit() or not words[-1]:
-            words[-1] = _REDIRECT
+            words[-1] = _FROM_STRING if sign == "<<<" else _REDIRECT
         else:
-            words.append(_REDIRECT)
+            words.append(_FROM_STRING if sign == "<<<" else _REDIRECT)
+
+    def _command_ends(self, pipe: bool = False) -> None:
+        """Refuse what was piped into the command, if it is a shell that reads it; begin the next command."""
+        words, self.words[-1] = self.words[-1], [""]
+        line = _line([*words, ""] if words[-1] else words)
+        if self.piped and _READS_INPUT.fullmatch(line):
+            refusal = _PIPED._replace(why=_PIPED.why.format(word=line.strip()))
+            for index, piece in enumerate(self.pieces[self.pipeline :], self.pipeline):
+                if piece.kind in (Kind.BARE, Kind.QUOTED):
+                    self.pieces[index] = piece._replace(kind=Kind.REFUSED, refusal=refusal)
+        if not pipe:
+            self.pipeline = len(self.pieces)
+        elif next((w for w in words if not w.startswith(_REDIRECT)), "") in _COMPOUND_ENDS:
+            self.pipeline = 0  # where the compound command begins is not known
+        self.piped = pipe and words[0] != "case"
 
     # Where a hole stands
 
@@ -352,32 +377,80 @@ class _Scanner:
         return before is None or before.kind in (Kind.BLANK, Kind.OPERATOR)
 
     def _read_again(self, kind: Kind) -> Refusal | None:
-        """Whether the command itself treats this word as code."""
-        *before, word = self.words[-1]
-        before = [_DISGUISE.sub("", w) for w in before if not w.startswith(_REDIRECT)]
-        command = next((w for w in before if w not in _LEADING and not _ASSIGNMENT.match(w)), "")
-        again = "eval" if "eval" in before else command if command in _READ_AGAIN else ""
-        if before and before[-1] == "-v" and command in ("test", "[", "printf"):
-            again = f"{command} -v"
-        if _SUBSCRIPT.match(word):
-            again = "name[...]"
-        if again:
-            return _AGAIN._replace(why=_AGAIN.why.format(word=again))
-        return _DASH_C if _is_code(before, word, kind) else None
+        """Whether the command itself, or one around it, treats this word as code."""
+        for words in self.words:
+            inner = words is self.words[-1]
+            if words[-1].startswith(_FROM_STRING):
+                return _HERE_STRING
+            again = _reader(words)
+            if again in _TO_A_SHELL or (again and inner):
+                return _AGAIN._replace(why=_AGAIN.why.format(word=again))
+            if not words[-1].startswith(_REDIRECT) and _TAKES_CODE.fullmatch(_line(words)):
+                return _DASH_C
+        quoted = kind is Kind.QUOTED or "'" in words[-1] or '"' in words[-1]
+        return _DASH_C if quoted and _plain(words[:-1])[-1:] == ["-c"] else None
 
 
-def _is_code(before: list[str], word: str, kind: Kind) -> bool:
-    """Whether the word is the argument of ``-c``: of a shell for certain, or of some program in quotes."""
-    if not before or not _DASH_C_WORD.fullmatch(before[-1]):
-        return False
-    program = next((w for w in reversed(before) if not w.startswith(("-", "+"))), "")
-    if _SHELL.fullmatch(program) or "su" in before:
-        return True
-    return before[-1] == "-c" and (kind is Kind.QUOTED or "'" in word or '"' in word)
+def _reader(words: list[str]) -> str:
+    """The command that reads the last of its words as code, or the sign that makes it be read so."""
+    before = _plain(words[:-1])
+    command = next((w for w in before if w not in _LEADING and not _ASSIGNMENT.match(w)), "")
+    if _SUBSCRIPT.match(words[-1]):
+        return "name[...]"
+    if before and before[-1] == "-v" and command in ("test", "[", "printf"):
+        return f"{command} -v"
+    if "eval" in before:
+        return "eval"
+    if command in _RUNNERS:
+        return next((w for w in before if w in _TO_A_SHELL), "")
+    return command if command in _READ_AGAIN else ""
 
 
-_DASH_C_WORD = re.compile(r"-[A-Za-z]*c|--command")
-_DISGUISE = re.compile(r"""[\\'"]|^.*[)}`](?=.)""", re.DOTALL)
+def _plain(words: list[str]) -> list[str]:
+    """The words without redirections and without what does not change their meaning."""
+    return [_DISGUISE.sub("", w) for w in words if not w.startswith(_REDIRECT)]
+
+
+def _line(words: list[str]) -> str:
+    """A command's words for the patterns below: one blank after each but the last, and none within."""
+    return " ".join([*(_BLANKS.sub("_", w) or "_" for w in _plain(words[:-1])), _BLANKS.sub("_", words[-1])])
+
+
+def _options(with_argument: str) -> str:
+    """A pattern for options, of which those that end in these letters may have an argument of their own."""
+    argument = rf"(?:(?<=[{with_argument}] )|(?<=file ))[^-+\s]\S* "
+    return rf"(?:[-+]\S* (?:{argument})?)*"
+
+
+_BLANKS = re.compile(r"\s+")
+_DISGUISE = re.compile(r"""[\\'"]|^.*[)}`](?=.)|^/(?:\S*/)?bin/""", re.DOTALL)
 """What may stand in or before a word without changing what it does: ``\\eval``, ``${empty}eval``."""
 _REDIRECT = ">"
 """Stands at the beginning of a redirection's target in the list of words."""
+_FROM_STRING = _REDIRECT + "<<<"
+_SHELL = r"(?:\S*/)?(?:(?:|da|ba|k|mk|z|a|c|tc|fi)sh|busybox|python[0-9.]*) "
+_OPTIONS = _options("oOWX")
+_C = "-[A-Za-z]*c"
+_SUDO = rf"sudo {_options('ugpCDhRTrtU')}(?:-[A-Za-z]*[si]|--shell|--login) "
+_FIRST = rf"(?:(?:{'|'.join(map(re.escape, sorted(_LEADING)))}|[^ =]+=\S*) )*"
+_RUN_BY = rf"{_FIRST}(?:(?:{'|'.join(sorted(_RUNNERS))}) (?:\S+ )*)?"
+_TAKES_CODE = re.compile(
+    "(?:.* )?(?:"
+    rf"{_SHELL}{_OPTIONS}(?:(?:{_C}[A-Za-z]*|--command) {_OPTIONS}\S*|{_C}\S*|--command=\S*)"
+    rf"|\$\S* (?:[-+]\S* )*(?:{_C}|--command) \S*"
+    rf"|(?:su|runuser|script|flock) (?:.* )?(?:-c.*|{_C}(?:\W.*)?|--command.*)"
+    rf"|{_SUDO}.*"
+    rf"|env {_options('uC')}(?:-[A-Za-z0]*S|--split-string)(?: {_options('uC')})?\S*"
+    ")"
+)
+"""Commands whose last word is taken for code: by ``-c`` of a shell, or by what is like it elsewhere."""
+_READS_INPUT = re.compile(
+    f"{_RUN_BY}(?:"
+    rf"(?:{_SHELL}|\$(?:SHELL|{{SHELL}}) ){_OPTIONS}(?:(?:/dev/stdin|-[A-Za-z]*s[A-Za-z]*) .*)?"
+    rf"|(?:ssh|rsh|parallel|su|at|batch) .*|{_SUDO}.*|(?:\.|source) /dev/stdin .*"
+    rf"|xargs (?:\S+ )*{_SHELL}{_OPTIONS}{_C}[A-Za-z]* .*"
+    ")"
+)
+"""Commands that take what they read from a pipe for code."""
+_SOURCES = re.compile(rf"(?:.* )?(?:{_SHELL}{_OPTIONS}|(?:\.|source) )>")
+"""Commands about to read a file as code."""

@@ -298,8 +298,10 @@ class State:
                 _count_failure(job, case, _INTERRUPTED)
                 case.last = _INTERRUPTED
         if job.native:
-            # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job.
-            fruitless = not (job.recorded or event.in_flight or job.cancel_asked)
+            # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job. One
+            # that the site cut short while cases ran had begun well; one that failed of itself will fail again.
+            begun = bool(event.in_flight) and event.outcome is not Outcome.FAILED
+            fruitless = not (job.recorded or begun or job.cancel_asked)
             self.fruitless = self.fruitless + 1 if fruitless else 0
         self._close(job, event.outcome, event.why, event.at)
 

@@ -31,9 +31,16 @@ def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = (), indent: st
     return lines
 
 
+def printable(text: str) -> str:
+    """The text with control characters spelt out: what a model printed must not steer the user's terminal."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else f"\\x{ord(sign):02x}" for sign in text)
+
+
 def cut(text: str, width: int) -> str:
     """The text on one line, with "..." where it had to be cut to this width."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: max(0, width - 3)] + "..."[:width]
 
 

@@ -124,7 +124,7 @@ class Folder:
         return WeftError(f"there is no `{path}`", hint=hint or "paths start from the study's folder")
 
     def _check_inside(self, path: str) -> None:
-        real = (self.root / path).resolve()
+        real = _real(self.root / path)
         if real != self.real and self.real not in real.parents:
             raise WeftError(
                 f"`{path}` is a link that leaves the study's folder",
@@ -145,7 +145,7 @@ class Folder:
         while waiting:
             here, above = waiting.pop()
             self._check_inside(here)
-            real = (self.root / here).resolve()
+            real = _real(self.root / here)
             if real in above:
                 raise WeftError(f"`{here}` is a link to a folder around itself", hint="remove the link")
             for name in self._names(here):
@@ -167,6 +167,16 @@ class Folder:
         except OSError as problem:
             what = f"`{folder}` cannot be read: {problem.strerror}"
             raise WeftError(what, hint="check its permissions") from None
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; WeftError where links lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise WeftError(
+            f"`{path.name}` is a link that leads in a circle", hint="remove it, or let it lead to a file"
+        ) from error
 
 
 def local_path(text: str) -> str:
