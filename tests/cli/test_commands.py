@@ -388,3 +388,16 @@ def test_the_plan_of_a_held_study_says_so(weft):
     weft.study("sleep 0.1; exit 3; echo {i}", "{ range = [0, 200] }")
     weft("run", code=6)
     assert "held      the first" in weft.quick("plan", code=0).out
+
+
+def test_advice_names_the_study_that_was_named(weft):
+    weft.study(FAILING)
+    (weft.folder / "study.toml").rename(weft.folder / "other one.toml")
+    weft("run", "other one.toml", code=3)
+    case = weft.quick("results", "other one.toml", "--failed", "--json", "-").json["rows"][0]["case"]
+    assert (
+        f"`weft retry 'other one.toml' {case}`" in weft.quick("explain", "other one.toml", case, code=0).out
+    )
+    text = (weft.folder / "other one.toml").read_text()
+    (weft.folder / "other one.toml").write_text(text.replace("-ne 2", "-ne 9"))
+    assert "`weft run 'other one.toml' --rerun`" in weft("run", "other one.toml", code=4).err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from weft.cli.options import HERE, json_option, split_study, words_argument
+from weft.cli.options import HERE, addressed, at, json_option, split_study, words_argument
 from weft.errors import Exit, UsageError
 
 STEPS = ("before", "after")
@@ -34,5 +34,5 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
 
         print_json({"asked": "".join(asked), "story": story})
     else:
-        click.echo("\n".join(map(printable, story)))
+        click.echo("\n".join(addressed(printable(line), at(study)) for line in story))
     return Exit.DONE

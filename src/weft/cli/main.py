@@ -111,7 +111,7 @@ def _guarded(words: Sequence[str]) -> int:
         return Exit.INTERRUPTED
     except Exception as problem:
         error = _as_weft_error(problem, words)
-        _print(error)
+        _print(error, words)
         return error.exit_code
 
 
@@ -171,12 +171,17 @@ def _bug(problem: Exception) -> WeftError:
     return WeftError(f"{what}; its traceback is in {file.name}", hint="please report it, with that file")
 
 
-def _print(error: WeftError) -> None:
+def _print(error: WeftError, words: Sequence[str]) -> None:
+    from weft.cli.options import addressed, place_in
+
+    place = place_in(words[1:])
     label = click.style("error:", fg="red", bold=True)
     complaints = error.complaints if isinstance(error, StudyFileError) else (error,)
     try:
         for complaint in complaints:
-            click.echo(f"{label} {complaint}", err=True, color=None if colours(sys.stderr) else False)
+            what, hint, advice = str(complaint).partition("\n  hint: ")
+            text = f"{label} {what}{hint}{addressed(advice, place)}"
+            click.echo(text, err=True, color=None if colours(sys.stderr) else False)
     except BrokenPipeError:
         raise
     except OSError:  # nowhere left to say it; the exit code still does

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,6 +50,19 @@ def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 def at(study: str) -> str:
     """The study as it follows a command in a hint, so that the hint can be typed as it stands."""
     return "" if study == HERE else f" {shlex.quote(study)}"
+
+
+_COMMAND = re.compile(r"`weft (plan|run|status|results|explain|retry|cancel|fetch|profile)(?=[ `])")
+
+
+def addressed(text: str, place: str) -> str:
+    """Advice that was given without knowing where the study lies, with ``place`` (of ``at``) in its commands."""
+    return text if not place or place in text else _COMMAND.sub(lambda found: found[0] + place, text)
+
+
+def place_in(words: Sequence[str]) -> str:
+    """The study among the words of a command line, as ``at`` gives it."""
+    return next((at(word) for word in words if not word.startswith("-") and _names_a_study(word)), "")
 
 
 def _names_a_study(word: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from weft.cli.options import addressed
 from weft.core.books import CaseState
 from weft.core.events import CaseEnded
 from weft.core.state import INTERRUPTIONS, State
@@ -66,7 +67,7 @@ def standing(summary: Summary) -> str:
 def next_step(summary: Summary, at: str = "") -> str:
     """The command that leads on from here; empty when all is done. ``at`` names the study, as ``options.at`` does."""
     if summary.hold:
-        return summary.hold_hint
+        return addressed(summary.hold_hint, at)
     if summary.running_by:
         return f"`weft status{at} --watch` follows it, `weft cancel{at}` stops it"
     if summary.jobs_live:
