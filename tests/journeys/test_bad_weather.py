@@ -54,7 +54,9 @@ def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_holds_the_study_after_the_first_cases(tmp_path: Path) -> None:
-    place = Place(tmp_path, study("no-such-program {i}").replace("stop_after = 0", "stop_after = 5"))
+    # Slow enough that there is something left to hold back when weft first looks.
+    command = study("sleep 0.1; no-such-program {i}")
+    place = Place(tmp_path, command.replace("stop_after = 0", "stop_after = 5"))
     place.weft("run", code=6)
     said = place.weft("status")
     assert "held" in said
