@@ -25,7 +25,7 @@ from weft.core.revision import revision
 from weft.core.state import State
 from weft.core.summary import Summary, summarize
 from weft.engine import Engine
-from weft.errors import NeedsDecision, UsageError, WeftError
+from weft.errors import FolderError, NeedsDecision, UsageError, WeftError
 from weft.model import Case, Limits, Study
 from weft.store import journal, requests
 from weft.store.archive import unpack_job
@@ -109,8 +109,19 @@ def _engine(
         watch=_Paced(study, backend.limits, watch) if watch else None,
     )
     if not state.key:
+        _require_no_jobs(folder)
         engine.record(journal.opening(study.name, _fresh_key(), weft.__version__, time.time()))
     return engine
+
+
+def _require_no_jobs(folder: StudyFolder) -> None:
+    """A journal that was lost is no new study: what its jobs did must not be done again unasked."""
+    if any(folder.jobs.iterdir()):
+        raise FolderError(
+            "the journal is empty or gone, and there are jobs",
+            where=str(folder.journal),
+            hint=f"put the journal back from a copy, or move {folder.root} away to start anew",
+        )
 
 
 def _fresh_key() -> str:

@@ -117,3 +117,12 @@ def sleepers(command: str) -> list[int]:
             if path.read_bytes() == wanted:
                 found.append(int(path.parent.name))
     return found
+
+
+def test_a_lost_journal_is_no_new_study(tmp_path: Path) -> None:
+    place = Place(tmp_path, study("true {i}"))
+    place.weft("run")
+    place.folder.journal.write_bytes(b"")
+    place.weft("run", code=1)
+    assert "the journal is empty or gone" in place.errors
+    assert "hint:" in place.errors
