@@ -188,17 +188,6 @@ class Case(Struct, frozen=True, gc=False):
     params: Params
 
 
-class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one run of a case used, as the node measured it."""
-
-    wall: float = 0.0
-    cpu: float = 0.0
-    memory: int = 0
-    read: int = 0
-    written: int = 0
-    files: int = 0
-
-
 class Bundle(Struct, frozen=True, kw_only=True):
     """The cases that one job will run, and what the job asks for."""
 

@@ -41,7 +41,6 @@ class JobState(Struct):
     backend: str
     cases: tuple[str, ...]
     revision: str
-    planned_at: float
     cores: int = 1
     memory_mb: int | None = None
     minutes: float | None = None
@@ -65,7 +64,6 @@ class JobState(Struct):
     offset: int = 0
     outcome: Outcome | None = None
     why: str = ""
-    ended_at: float = 0.0
     last_word: Outcome | None = None
     """The outcome that the runner itself recorded last."""
     told: set[tuple[str, float]] = set()

@@ -209,7 +209,6 @@ class State:
             backend=event.backend,
             cases=tuple(event.cases),
             revision=event.revision,
-            planned_at=event.at,
             cores=event.cores,
             memory_mb=event.memory_mb,
             minutes=event.minutes,
@@ -264,7 +263,7 @@ class State:
         _require(not job.native, f"job {job.id} was accepted before")
         self.refusals += 1
         self.refused_at = event.at
-        self._close(job, Outcome.REFUSED, event.why, event.at)
+        self._close(job, Outcome.REFUSED, event.why)
 
     def _seen(self, event: ev.JobSeen) -> None:
         job = self._job(event.job)
@@ -303,16 +302,16 @@ class State:
             begun = bool(event.in_flight) and event.outcome is not Outcome.FAILED
             fruitless = not (job.recorded or begun or job.cancel_asked)
             self.fruitless = self.fruitless + 1 if fruitless else 0
-        self._close(job, event.outcome, event.why, event.at)
+        self._close(job, event.outcome, event.why)
 
-    def _close(self, job: JobState, outcome: Outcome, why: str, at: float) -> None:
+    def _close(self, job: JobState, outcome: Outcome, why: str) -> None:
         pool = self._pool(job.kind)
         for case_id in job.cases:
             case = pool[case_id]
             if case.job == job.id:
                 case.job = ""
         job.told = set()
-        job.phase, job.outcome, job.ended_at = Phase.ENDED, outcome, at
+        job.phase, job.outcome = Phase.ENDED, outcome
         job.why = why or job.why
         del self.live[job.id]
 
@@ -420,9 +419,9 @@ class State:
         """The cases that the study has now, in the order in which it got them."""
         return ((case_id, case) for case_id, case in self.cases.items() if not case.retired)
 
-    def next_job(self, ahead: int = 0) -> str:
-        """The id of the next job to plan (``ahead`` further ones on)."""
-        return f"{self.name}-{self.key}-{len(self.jobs) + 1 + ahead:04d}"
+    def next_job(self) -> str:
+        """The id of the next job to plan."""
+        return f"{self.name}-{self.key}-{len(self.jobs) + 1:04d}"
 
     def old_revisions(self) -> dict[str, int]:
         """Revisions whose successes do not count (yet), with how many present cases each has."""
