@@ -6,7 +6,7 @@ BIN := .venv/bin
 # PIP_CONSTRAINT rather than --constraint: it holds the build tools too. Relative, since pip splits it at spaces.
 PIP_INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check install --quiet --editable
 
-.PHONY: help demo test prove bench check docs clean
+.PHONY: help demo debian test prove bench check docs clean
 help: ## say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
@@ -19,16 +19,20 @@ help: ## say what there is to make
 	@$(PIP_INSTALL) '.[$*]'
 	@touch $@
 
-demo: .venv/installed-examples ## run examples/portal-ida from one file to a table
+demo: .venv/installed-examples,serve,tapis ## run examples/portal-ida from one file to a table
 	@$(BIN)/python scripts/demo.py
 
-test: .venv/installed-all,dev ## the tests, with reduced counts
+# What the tests run for real. Where it may not be installed, the tests that need it say so and are skipped.
+debian:
+	-@scripts/debian-packages slurmctld slurmd slurm-client slurmdbd munge mariadb-server postgresql acl unzip
+
+test: debian .venv/installed-all,dev ## the tests, with reduced counts
 	$(BIN)/python -m pytest
 
-prove: .venv/installed-all,dev ## the tests, with full counts
+prove: debian .venv/installed-all,dev ## the tests, with full counts
 	WEFT_PROVE=1 $(BIN)/python -m pytest
 
-bench: .venv/installed-bench ## measure the promised figures; GNU parallel is wanted for comparison
+bench: .venv/installed-bench,serve ## measure the promised figures; GNU parallel is wanted for comparison
 	-@scripts/debian-packages parallel
 	$(BIN)/python -m benchmarks
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+pytest_plugins = ["tests.slurm", "tests.postgresql"]
+
 PROVE = os.environ.get("WEFT_PROVE") == "1"
 """Set by ``make prove``: full counts instead of reduced ones."""
 

@@ -14,7 +14,7 @@ LAYERS = [
     {"model"},
     {"core"},
     {"schedulers"},
-    {"store", "backends", "node"},
+    {"store", "backends", "node", "service"},
     {"engine", "render"},
     {"writer"},
     {"api"},
@@ -36,9 +36,19 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Dotted names below ``weft`` that a file imports, wherever in it the import stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
+THE_WHOLE = "service.server"
+"""What the parts of the service are put together in. Each keeps it, to reach the others, and so names its type."""
+
+
+def imported(path: Path, *, names_of_types: bool = True) -> Iterator[str]:
+    """Dotted names below ``weft`` that a file imports, wherever in it the import stands.
+
+    Without ``names_of_types`` what stands below ``if TYPE_CHECKING`` is left out: it is never imported.
+    """
+    tree = ast.parse(path.read_text())
+    if not names_of_types:
+        tree = _Running().visit(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name[5:] for alias in node.names if alias.name.startswith("weft."))
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -48,6 +58,13 @@ def imported(path: Path) -> Iterator[str]:
                 yield from (f"{node.module[5:]}.{alias.name}" for alias in node.names)
 
 
+class _Running(ast.NodeTransformer):
+    """What is left of a module when it runs."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else node
+
+
 def known(name: str, names: set[str]) -> str:
     """The longest prefix of a dotted name that is a module."""
     while name and name not in names:
@@ -55,13 +72,13 @@ def known(name: str, names: set[str]) -> str:
     return name
 
 
-def arrows() -> set[tuple[str, str]]:
+def arrows(*, names_of_types: bool = True) -> set[tuple[str, str]]:
     found = dict(modules())
     names = set(found) - {""}
     return {
         (source, target)
         for source, path in found.items()
-        for name in imported(path)
+        for name in imported(path, names_of_types=names_of_types)
         if (target := known(name, names)) and target != source
     }
 
@@ -82,14 +99,27 @@ def test_imports_run_down() -> None:
     assert upward == []
 
 
+def test_only_one_command_starts_the_service() -> None:
+    inside = {source for source, target in arrows() if target.split(".")[0] == "service"}
+    assert {source for source in inside if source.split(".")[0] != "service"} == {"cli.serve"}
+
+
+def test_the_service_and_the_client_know_nothing_of_each_other() -> None:
+    allowed = {"service", "schedulers", "errors", "weft"}
+    beyond = {target for source, target in arrows() if source.split(".")[0] == "service"}
+    assert {target for target in beyond if target.split(".")[0] not in allowed} == set()
+
+
 def test_the_runner_imports_nothing_of_ours() -> None:
     assert [target for source, target in arrows() if source == "node.runner"] == []
 
 
 def test_there_are_no_circles() -> None:
     targets: dict[str, set[str]] = {}
+    running = arrows(names_of_types=False)
     for source, target in arrows():
-        targets.setdefault(source, set()).add(target)
+        if target != THE_WHOLE or (source, target) in running:
+            targets.setdefault(source, set()).add(target)
     finished: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:

@@ -30,6 +30,7 @@ COMMANDS = (
     "cancel",
     "fetch",
     "profile",
+    "serve",
     "doctor",
 )
 """In the order in which a newcomer meets them; that is how ``weft --help`` lists them."""

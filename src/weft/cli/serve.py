@@ -1,0 +1,221 @@
+"""``weft serve``: a Tapis v3 service on this machine. The only door from here to ``service/``."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from weft.cli.screen import is_terminal
+from weft.errors import Exit, UsageError, WeftError
+
+if TYPE_CHECKING:
+    from weft.service.server import Service
+
+FIRST_USER = "weft"
+PASSWORD_FILE = "password"  # noqa: S105 - the name of a file
+ADDRESS_FILE = "address"
+
+folder_option = click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=lambda: Path.home() / ".weft" / "service",
+    show_default="~/.weft/service",
+    help="Where the service keeps all it knows: users, keys, database, files of its systems.",
+)
+
+
+def _tenant(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value):
+        raise click.BadParameter("small letters, digits and dashes, at most 24, beginning with a letter")
+    return value
+
+
+@click.group("serve", invoke_without_command=True, short_help="Run a Tapis v3 service on this machine.")
+@folder_option
+@click.option(
+    "--host", default="127.0.0.1", metavar="NAME", help="127.0.0.1, localhost or ::1; nothing else."
+)
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one.", show_default=True
+)
+@click.option("--database", default="", metavar="URL", help="PostgreSQL instead of SQLite in the folder.")
+@click.option(
+    "--tenant", default="local", show_default=True, callback=_tenant, help="The name of the tenant."
+)
+@click.option(
+    "--pace",
+    type=click.Choice(["instant", "tapis"]),
+    default="instant",
+    show_default=True,
+    help="Events as they happen, or with the waits of the real service.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.01, 10_000),
+    default=1.0,
+    show_default=True,
+    help="Divide the waits of --pace tapis by this; the clock in histories runs as much faster.",
+)
+@click.option(
+    "--fork-exit",
+    type=click.Choice(["tapis", "real"]),
+    default="tapis",
+    show_default=True,
+    help="Whose word counts for a FORK job: the file tapisjob.exitcode, or the process.",
+)
+@click.option(
+    "--slurm/--no-slurm", default=None, help="Need Slurm, or leave it alone. [default: use it where found]"
+)
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file that says what shall go wrong.",
+)
+@click.option(
+    "--output-limit",
+    default=0,
+    type=click.IntRange(0),
+    metavar="BYTES",
+    help="Kill a job whose output grows past it. [default: no limit]",
+)
+@click.option("--allow-http-sources", is_flag=True, help="Let transfers and apps fetch http(s) URLs.")
+@click.option("--allow-remote-webhooks", is_flag=True, help="Let notifications leave this machine.")
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:
+    """Run a Tapis v3 service on this machine: jobs are really executed, no account is needed.
+
+    It listens on loopback only and stops at Ctrl-C; what it knows stays in its folder. Jobs of all its users run as
+    you.
+    """
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = options["folder"]
+        return Exit.DONE
+    return _serve(options)
+
+
+@command.group("user", short_help="Add users, or list them.")
+def user() -> None:
+    """The users of the service in the folder; it may be running meanwhile."""
+
+
+@user.command("add", short_help="Add a user, or give one a new password.")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--email", default="")
+@click.option("--full-name", default="")
+@click.pass_obj
+def add(folder: Path, name: str, password_stdin: bool, email: str, full_name: str) -> int:
+    """Add user NAME, or give NAME a new password; it is asked for without being shown."""
+    Accounts = _part("accounts").Accounts
+    accounts = Accounts(folder / "users.json")
+    known = accounts.find(name) is not None
+    accounts.add(name, _password(password_stdin), full_name=full_name, email=email)
+    click.echo(f"{name} has a new password" if known else f"{name} can log in now")
+    return Exit.DONE
+
+
+@user.command("list", short_help="List the users.")
+@click.pass_obj
+def list_users(folder: Path) -> int:
+    """List the users of the service."""
+    for name in _part("accounts").Accounts(folder / "users.json").names():
+        click.echo(name)
+    return Exit.DONE
+
+
+@command.command("demo", short_help="Submit one job with tapipy and show its history.")
+@click.pass_obj
+def demo(folder: Path) -> int:
+    """Start a service for a moment, submit the app `hello` with tapipy, and show what became of it."""
+    from weft.cli.serve_demo import show
+
+    return show()
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not is_terminal(sys.stdin):
+        raise UsageError(
+            "there is no terminal to ask for a password on", hint="give it with --password-stdin"
+        )
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _serve(options: dict[str, Any]) -> int:
+    server = _part("server")
+    Settings = _part("settings").Settings
+    options["folder"] = Path(os.path.abspath(options["folder"]))  # noqa: PTH100 - no links are to be followed
+    settings = Settings(**options)
+    with server.held(settings.folder), server.listening(settings) as door:
+        service = server.Service(settings)
+        _first_user(service)
+        service.start()
+        try:
+            address = f"http://{_name(settings.host)}:{door.getsockname()[1]}"
+            server.web_server(service, lambda: _announce(service, address)).run(sockets=[door])
+        finally:
+            service.stop()
+    return Exit.DONE
+
+
+def _first_user(service: Service) -> None:
+    """A service nobody can log in to is of no use: make a user once, with a password in a file of its own."""
+    if service.accounts.names():
+        return
+    password = secrets.token_urlsafe(12)
+    _part("accounts").write_secret(service.folder / PASSWORD_FILE, password.encode())
+    service.accounts.add(FIRST_USER, password)
+
+
+def _name(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _announce(service: Service, address: str) -> None:
+    """Say where the service is and how to log in; the same address goes to a file, for programs."""
+    (service.folder / ADDRESS_FILE).write_text(f"{address}\n")
+    click.echo(f"Tapis v3 at {address}, tenant {service.tenant}; all it knows is in {service.folder}\n")
+    secret = service.folder / PASSWORD_FILE
+    if secret.exists():
+        given = f"open({str(secret)!r}).read()"
+        click.echo("    from tapipy.tapis import Tapis")
+        click.echo(f"    t = Tapis(base_url={address!r}, username={FIRST_USER!r}, password={given})")
+        click.echo("    t.get_tokens()\n")
+    click.echo(
+        f"Jobs of all users run as you ({_login()}), with your rights. Ctrl-C stops the service, not its jobs."
+    )
+    sys.stdout.flush()
+
+
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _part(name: str) -> Any:
+    """A module of the service.
+
+    Raises:
+        WeftError: What it is built on is not installed.
+    """
+    from importlib import import_module
+
+    try:
+        return import_module(f"weft.service.{name}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("weft"):
+            raise
+        raise WeftError(
+            f"the service needs {error.name}, which is not installed", hint="pip install 'weft[serve,tapis]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""The Apps service: definitions of apps in versions."""

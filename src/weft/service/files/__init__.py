@@ -1,0 +1,1 @@
+"""The Files service: listing, contents, changes, transfers, permissions, sharing and postits."""

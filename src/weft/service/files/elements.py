@@ -1,0 +1,153 @@
+"""The elements of a transfer: what each consists of, and how its parts are copied.
+
+A folder is copied with all that is in it, 20 levels deep and up to 10,000 entries, as in the real service. Links count
+as what they lead to below the root of their system; those that lead elsewhere, to nothing, or to a folder they lie in
+are made again as links. Pipes, sockets and devices are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+
+from sqlalchemy import Row
+
+from weft.service.answers import Problem
+from weft.service.files.copying import Check, NewFile, copy_file, copy_link
+from weft.service.files.rights import reach
+from weft.service.files.walking import DEEPEST, Found, join, walk
+from weft.service.places import Tree, clean
+
+if TYPE_CHECKING:
+    from weft.service.server import Service
+
+MOST_FILES = 10_000
+"""In one element; the real service's limit."""
+_CHUNK = 2**20
+_PATIENCE = 60
+
+
+def located(uri: str) -> tuple[str, str]:
+    """System and path of a ``tapis://system/path`` URL.
+
+    Raises:
+        Problem: 400 for any other URL.
+    """
+    scheme, separator, rest = uri.partition("://")
+    system, _, path = rest.partition("/")
+    if scheme.lower() != "tapis" or not separator or not system:
+        raise Problem(400, f"FILES_TXFR_URI_INVALID A URL here is tapis://system/path, not {uri[:200]!r}")
+    return system, clean(path)
+
+
+def from_the_web(service: Service, url: str) -> bool:
+    """Is it an http(s) URL?
+
+    Raises:
+        Problem: 400 where the service does not copy from these.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        return False
+    if not service.settings.allow_http_sources:
+        raise Problem(400, "FILES_TXFR_SRC_NOTSUPPORTED This service does not copy from http(s) URLs")
+    return True
+
+
+def listed(service: Service, task: Row[Any], parent: Row[Any]) -> list[tuple[str, str, int]]:
+    """What an element consists of: paths below its source, each with its kind (file, dir, link, web) and bytes.
+
+    Raises:
+        Problem: The user may not read there (403), nothing is there (404), or it is too much (400).
+    """
+    if from_the_web(service, parent.source_uri):
+        return [("", "web", 0)]
+    path, tree = _source(service, task, parent)
+    top = Found(path, tree.stat(path))
+    if top.is_file:
+        return [("", "file", top.facts.st_size)]
+    if not top.is_folder:
+        raise Problem(400, f"FILES_NOT_A_FILE This is no regular file: {path}")
+    found = list(islice(walk(tree, path, deepest=DEEPEST, follow=True), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise Problem(
+            400,
+            f"FILES_TXFR_PARENT_ERROR_TOO_MANY_FILES There are more than {MOST_FILES} in {parent.source_uri}",
+        )
+    below = len(path) + 1 if path else 0
+    return [(each.path[below:], kind, _size(each)) for each in found if (kind := _kind(each))]
+
+
+def _kind(found: Found) -> str:
+    return "dir" if found.is_folder else "link" if found.is_link else "file" if found.is_file else ""
+
+
+def _size(found: Found) -> int:
+    return found.facts.st_size if found.is_file else 0
+
+
+def _source(service: Service, task: Row[Any], parent: Row[Any]) -> tuple[str, Tree]:
+    system, path = located(parent.source_uri)
+    lent = parent.source_shared_by
+    _, tree = reach(service, task.username, task.tenant, system, path, "READ", shared_by=lent)
+    return path, tree
+
+
+def _target(service: Service, task: Row[Any], parent: Row[Any]) -> tuple[str, Tree]:
+    system, path = located(parent.destination_uri)
+    lent = parent.destination_shared_by
+    _, tree = reach(service, task.username, task.tenant, system, path, "MODIFY", shared_by=lent)
+    return path, tree
+
+
+def copying(service: Service, task: Row[Any], parent: Row[Any], check: Check) -> Callable[[Row[Any]], int]:
+    """A function that copies one child of this parent and returns its bytes.
+
+    Raises:
+        Problem: The user may not read the source or write the destination.
+    """
+    to, target = _target(service, task, parent)
+    web = from_the_web(service, parent.source_uri)
+    path, source = ("", target) if web else _source(service, task, parent)
+    if not web and Found(path, source.stat(path)).is_folder:
+        target.make(to)  # also when there is nothing in it
+
+    def copy(row: Row[Any]) -> int:
+        check(0)
+        relative = os.fsdecode(row.relative)
+        here, there = _below(path, relative), _below(to, relative)
+        if row.kind == "file":
+            return copy_file(source, here, target, there, check)
+        if row.kind == "web":
+            return _download(parent.source_uri, target, there, check)
+        if row.kind == "link":
+            copy_link(source, here, target, there)
+        else:
+            target.make(there)
+        return 0
+
+    return copy
+
+
+def _below(path: str, relative: str) -> str:
+    return join(path, relative) if relative else path
+
+
+def _download(url: str, target: Tree, path: str, check: Check) -> int:
+    size = 0
+    try:
+        with urllib.request.urlopen(url, timeout=_PATIENCE) as response, NewFile(target, path) as new:  # noqa: S310 - http(s)
+            while data := response.read(_CHUNK):
+                new.write(data)
+                size += len(data)
+                check(len(data))
+            new.keep()
+    except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
+        raise Problem(400, f"FILES_TXFR_SRC_FAILED {url[:200]}: {error}") from error
+    return size

@@ -1,0 +1,1 @@
+"""The Jobs service: from a request to its outputs."""

@@ -1,0 +1,123 @@
+"""The outputs of a job: where they are, listing them, downloading them, while it runs, too.
+
+They are in the archive once they were archived: when the job is FINISHED, or FAILED after its application had run and
+its archiving was not skipped. Otherwise they are where the application wrote them, in the output directory on the
+execution system. Paths of the user's are below that, and links lead others than the owner to nothing outside of it.
+"""
+
+from __future__ import annotations
+
+import stat
+import sys
+
+from msgspec import Struct
+from sqlalchemy import RowMapping
+from starlette.responses import Response
+
+from weft.service.answers import Answer, Problem
+from weft.service.asking import Ask
+from weft.service.files.content import file_response, zip_response
+from weft.service.files.listing import listing
+from weft.service.files.walking import entries
+from weft.service.jobs.rights import job_row
+from weft.service.jobs.states import TERMINAL, RemoteOutcome, Status
+from weft.service.places import Tree, clean
+
+PAGE = 100
+RAW_LIMIT = 10**9
+"""Bytes above which a single file is sent as a ZIP, too."""
+_ARCHIVED = (RemoteOutcome.FINISHED.value, RemoteOutcome.FAILED.value)
+"""The outcomes after which outputs go to the archive."""
+_BINARY = "application/octet-stream"
+_COLUMNS = (
+    "status",
+    "remote_outcome",
+    "archive_mode",
+    "exec_system_id",
+    "exec_system_output_dir",
+    "archive_system_id",
+    "archive_system_dir",
+)
+
+
+class Outputs(Struct, frozen=True):
+    """Where outputs are: a system, its files, and the path that was asked for."""
+
+    system_id: str
+    tree: Tree
+    path: str
+
+
+def get_job_output_list(ask: Ask) -> Answer:
+    """All outputs below a path, or a page of one folder when the request has ``limit`` or ``skip``."""
+    outputs = _outputs(ask, "list the outputs of")
+    paged = ask.text("limit") is not None or ask.text("skip") is not None
+    limit, skip = ask.number("limit", PAGE), max(ask.number("skip", 0), 0)
+    found = listing(
+        outputs.tree,
+        outputs.system_id,
+        outputs.path,
+        limit=limit if paged and limit > 0 else sys.maxsize - skip,
+        offset=skip,
+        recurse=not paged,
+    )
+    uuid = ask.path["jobUuid"]
+    return Answer(
+        found,
+        f"JOBS_OUTPUT_FILES_LIST_RETRIEVED Job {uuid} output files list retrieved for the user {ask.user} "
+        f"in the tenant {ask.tenant}.",
+        metadata={
+            "recordCount": len(found),
+            "recordLimit": limit if paged else -1,
+            "recordsSkipped": skip,
+            "orderBy": None,
+            "startAfter": None,
+            "totalCount": -1,
+        },
+    )
+
+
+def get_job_output_download(ask: Ask) -> Answer | Response:
+    """A file as it is, a folder as a ZIP; an empty folder is told in words."""
+    if (ask.text("format") or "zip").lower() != "zip":
+        raise Problem(400, "JOBS_OUTPUT_FORMAT_NOT_SUPPORTED the only format is zip")
+    compress = ask.flag("compress")
+    outputs = _outputs(ask, "download the outputs of")
+    facts = outputs.tree.stat(outputs.path)
+    if stat.S_ISDIR(facts.st_mode) and not entries(outputs.tree, outputs.path):
+        return Answer(None, f"JOBS_OUTPUT_FILES_EMPTY Job {ask.path['jobUuid']} has no outputs there.")
+    if stat.S_ISREG(facts.st_mode) and not compress and facts.st_size <= RAW_LIMIT:
+        return file_response(outputs.tree, outputs.path, kind="attachment", media_type=_BINARY)
+    return zip_response(outputs.tree, outputs.path)
+
+
+def _outputs(ask: Ask, doing: str) -> Outputs:
+    uuid = ask.path["jobUuid"]
+    row = job_row(ask, doing, _COLUMNS, resource="JOB_OUTPUT")
+    if Status(row["status"]) not in TERMINAL and not ask.flag("allowIfRunning"):
+        raise Problem(
+            400,
+            f"JOBS_JOB_NOT_TERMINATED Job {uuid} has not terminated yet: user {ask.user} tenant: {ask.tenant} "
+            f"job status: {row['status']}",
+        )
+    system_id, folder = _where(row)
+    system = ask.service.systems.get(ask.tenant, system_id)
+    if system is None:
+        raise Problem(
+            404, f"JOBS_SYSTEM_NOT_AVAILABLE system {system_id}, which has the outputs, is not there"
+        )
+    tree = ask.service.places.tree(system)
+    if row["owner"] != ask.user:
+        with tree.spot(folder) as place:
+            tree = Tree(tree.root, place.path)
+    return Outputs(system_id, tree, clean(f"{folder}/{clean(ask.path.get('outputPath', ''))}"))
+
+
+def _where(row: RowMapping) -> tuple[str, str]:
+    archived = row["archive_mode"] != "NEVER" and (
+        row["status"] == Status.FINISHED.value
+        or (row["status"] == Status.FAILED.value and row["remote_outcome"] in _ARCHIVED)
+    )
+    if archived:
+        return row["archive_system_id"], row["archive_system_dir"]
+    return row["exec_system_id"], row["exec_system_output_dir"]

@@ -1,0 +1,1 @@
+"""The Systems service: definitions of systems, their hosts, credentials and scheduler profiles."""
