@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -134,3 +135,24 @@ def test_a_bad_file_is_told_at_the_start(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(WeftError, match="file of faults cannot be used"):
         Faults(file)
+
+
+def test_scratch_is_purged_of_what_is_old(served) -> None:
+    scratch = served.folder / "local" / "scratch of ann"
+    (scratch / "below").mkdir(parents=True)
+    (scratch / "below" / "old").write_text("")
+    (scratch / "new").write_text("")
+    (scratch / "link").symlink_to("/etc/hostname")
+    os.utime(scratch / "below" / "old", (0, 0))
+    ask = {"systemId": "local", "path": "scratch of ann", "olderThanDays": 10}
+
+    def purge(user: str, **more: object) -> requests.Response:
+        headers = {"X-Tapis-Token": served.token(user)}
+        return requests.post(f"{served.url}/weft/purge", json={**ask, **more}, headers=headers, timeout=20)
+
+    assert purge("ann").status_code == 403
+    assert purge("weft").json()["result"] == {"changes": 1}
+    assert sorted(path.name for path in scratch.rglob("*")) == ["below", "link", "new"]
+    assert purge("weft", olderThanDays=0).json()["result"] == {"changes": 1}
+    assert purge("weft", systemId="none").status_code == 404
+    assert purge("weft", path="../x").status_code == 400

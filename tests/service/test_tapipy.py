@@ -32,15 +32,20 @@ echo 0 > tapisjob.exitcode
 """
 
 
-@pytest.fixture(scope="module", params=["FORK", "BATCH in the built-in queue", "BATCH on Slurm"])
+@pytest.fixture(
+    scope="module", params=["FORK", "FORK on PostgreSQL", "BATCH in the built-in queue", "BATCH on Slurm"]
+)
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, signing_key: Path
 ) -> Iterator[tuple[Served, dict[str, Any]]]:
     """A service, and what makes a system of the kind in question."""
     folder = tmp_path_factory.mktemp("service")
     system: dict[str, Any] = {"rootDir": str(folder / "files")}
-    if request.param == "FORK":
-        with Served(start(folder / "state", signing_key)) as served:
+    if request.param.startswith("FORK"):
+        more = (
+            {"database": request.getfixturevalue("postgresql_url")} if "PostgreSQL" in request.param else {}
+        )
+        with Served(start(folder / "state", signing_key, **more)) as served:
             yield served, {**system, "canRunBatch": False}
         return
     queue = {"name": "tapis-normal", "hpcQueueName": "normal", "maxMinutes": 60, "maxNodeCount": 2}

@@ -9,9 +9,11 @@ are none.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +25,7 @@ from starlette.types import Message, Receive, Scope, Send
 from weft.errors import WeftError
 from weft.service.answers import Answer, Problem, refused
 from weft.service.asking import Ask
+from weft.service.files.walking import walk
 from weft.service.routes import operation
 
 Kind = Literal["status", "slow", "lost", "late", "token", "transfer", "system"]
@@ -196,6 +199,28 @@ def _by_owner(ask: Ask) -> None:
         raise Problem(403, "WEFT_FORBIDDEN Only the first user of the service may say what goes wrong")
 
 
+class Purge(Struct, forbid_unknown_fields=True, rename="camel"):
+    """Which files a site's purge takes: those below ``path`` that nobody has changed for so many days."""
+
+    system_id: str
+    path: str = "/"
+    older_than_days: Annotated[float, Meta(ge=0)] = 0.0
+
+
+def purge(ask: Ask) -> Answer:
+    """Remove files as the purge of a scratch file system does; the folders stay."""
+    _by_owner(ask)
+    asked = ask.body(Purge)
+    system = ask.service.systems.visible(ask.user, ask.tenant, asked.system_id)
+    tree = ask.service.places.tree(system)
+    limit = time.time() - 86_400 * asked.older_than_days
+    gone = [each.path for each in walk(tree, asked.path) if each.is_file and each.facts.st_mtime <= limit]
+    for path in gone:
+        with tree.spot(path, follow=False) as spot:
+            os.unlink(spot.name, dir_fd=spot.folder)
+    return Answer({"changes": len(gone)}, f"{len(gone)} files are gone.")
+
+
 async def _nowhere(_message: Message) -> None:
     """Where an answer goes that nobody will get."""
 
@@ -209,4 +234,5 @@ async def _break_off(send: Send) -> None:
 OPERATIONS = (
     operation("weft", "get_faults", "GET", FAULTS_PATH, get_faults),
     operation("weft", "put_faults", "PUT", FAULTS_PATH, put_faults),
+    operation("weft", "purge", "POST", "/weft/purge", purge),
 )

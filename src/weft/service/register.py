@@ -235,7 +235,7 @@ class Register(Generic[D]):
             with self.database.writing() as connection:
                 definition = self.placed(connection, definition, user)
                 self.shelf.add(connection, definition)
-                self.record(connection, user, definition, "CREATE", without_secrets(given))
+                self.record(connection, user, definition, "CREATE", self._known(given))
                 also(connection, definition)
         except IntegrityError as error:  # another process of the same database was faster
             raise self.taken(definition) from error
@@ -290,7 +290,7 @@ class Register(Generic[D]):
             definition = self.settled(checked(changed(plain), self.shelf.model))
             self.check(definition)
             self._write(connection, there, msgspec.structs.replace(definition, updated=self.clock.stamp()))
-            self.record(connection, user, definition, "MODIFY", without_secrets(change))
+            self.record(connection, user, definition, "MODIFY", self._known(change))
         return definition
 
     @contextmanager
@@ -329,6 +329,11 @@ class Register(Generic[D]):
             self.record(connection, user, there, operation, values, all_versions=True)
         return 1
 
+    def _known(self, given: Given) -> dict[str, Any]:
+        """What is given for attributes that there are; all else is dropped, secrets among it."""
+        names = {field.encode_name for field in msgspec.structs.fields(self.shelf.model)}
+        return {key: value for key, value in without_nulls(given).items() if key in names}
+
     def _write(self, connection: Connection, before: D, after: D) -> None:
         self.shelf.change(connection, after)
         self.changed(connection, before, after)
@@ -358,8 +363,3 @@ class Register(Generic[D]):
                 data=data,
             ),
         )
-
-
-def without_secrets(given: Given) -> dict[str, Any]:
-    """What is given, fit for the history."""
-    return {key: value for key, value in without_nulls(given).items() if key != "authnCredential"}

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.service.official import check, match
 
+from weft.service import server
 from weft.service.accounts import Accounts
 from weft.service.clock import Clock, Pace
 from weft.service.database import Database
@@ -81,6 +83,70 @@ def make_parts(tmp_path: Path) -> Iterator[Callable[..., Parts]]:
     for parts in all_made:
         parts.transfers.stop()
         parts.database.close()
+
+
+class Caller:
+    """Speaks to a service as one user; every answer must be as the specification has it."""
+
+    def __init__(self, speaker: Any) -> None:
+        self._speaker = speaker
+
+    def __call__(self, method: str, path: str, status: int = 200, **more: Any) -> Any:
+        """Ask, and return the result of the answer, or its body when that is no JSON."""
+        answer = self.raw(method, path, **more)
+        assert answer.status_code == status, answer.text[:500]
+        if answer.headers["content-type"] != "application/json":
+            return answer.content
+        return answer.json()["result"] if status < 400 else answer.json()["message"]
+
+    def raw(self, method: str, path: str, **more: Any) -> Any:
+        answer = self._speaker.request(method, f"/v3/files/{path}", **more)
+        found = match(method, f"/v3/files/{path.partition('?')[0]}")
+        assert found is not None
+        if answer.status_code == 206:  # asked for in HTTP's words, of which the specification does not speak
+            return answer
+        content_type = answer.headers.get("content-type")
+        assert check(*found, answer.status_code, content_type, answer.content) == []
+        return answer
+
+
+def add_system(service: server.Service, name: str, root: Path, effective: str = "ann") -> None:
+    """A system of ann in a folder."""
+    given = {
+        "id": name,
+        "systemType": "LINUX",
+        "host": "localhost",
+        "defaultAuthnMethod": "PKI_KEYS",
+        "canExec": False,
+        "rootDir": str(root),
+        "effectiveUserId": effective,
+    }
+    service.systems.register("ann", service.tenant, given)
+
+
+@pytest.fixture
+def home(service: server.Service, tmp_path: Path) -> Path:
+    """The root of ann's system ``mine``, static and private, with a few files."""
+    root = tmp_path / "mine"
+    add_system(service, "mine", root)
+    (root / "folder/deeper").mkdir(parents=True)
+    (root / "folder/file.txt").write_bytes(b"contents")
+    return root
+
+
+@pytest.fixture
+def ann(client: Callable[..., Any], home: Path) -> Caller:
+    return Caller(client("ann"))
+
+
+@pytest.fixture
+def bob(client: Callable[..., Any], home: Path) -> Caller:
+    return Caller(client("bob"))
+
+
+@pytest.fixture
+def nobody(client: Callable[..., Any], home: Path) -> Caller:
+    return Caller(client(None))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.conftest import count
 
 from weft.service.answers import Problem
 from weft.service.files import copying
@@ -156,15 +157,16 @@ def test_a_transfer_survives_the_death_of_the_service(tmp_path: Path) -> None:
     source.mkdir(parents=True)
     for number in range(600):
         (source / str(number)).write_bytes(b"x" * number)
-    for attempt in range(6):
+    kills = count(2, 10)
+    for attempt in range(kills + 1):
         first = ["first"] if attempt == 0 else []
         child = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(tmp_path), *first], stdout=subprocess.PIPE, cwd=Path.cwd()
         )
         assert child.stdout is not None
         assert child.stdout.readline() == b"begun\n"
-        if attempt < 5:
-            time.sleep(0.02 * attempt)
+        if attempt < kills:
+            time.sleep(0.02 * (attempt + 1))
             child.kill()
         child.stdout.read()
         child.stdout.close()

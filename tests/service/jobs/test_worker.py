@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,10 @@ def test_inputs_and_outputs_are_transferred_and_told_of(bench: Bench) -> None:
     staged = bench.described(job.uuid, "JOB_INPUT_TRANSACTION_ID")
     assert staged["transactionId"] == job.input_transaction_id
     assert staged["transferStatus"] == "COMPLETED"
-    assert f"Files service staging transaction {job.input_transaction_id} in state COMPLETED" in staged["message"]
+    assert (
+        f"Files service staging transaction {job.input_transaction_id} in state COMPLETED"
+        in staged["message"]
+    )
     assert staged["summary"]["totalBytesTransferred"] == staged["summary"]["estimatedTotalBytes"] == 3
     assert staged["summary"]["completeTransfers"] == staged["summary"]["totalTransfers"]
     archived = bench.described(job.uuid, "JOB_ARCHIVE_TRANSACTION_ID")
@@ -99,7 +103,9 @@ def test_inputs_and_outputs_are_transferred_and_told_of(bench: Bench) -> None:
 def test_without_inputs_and_archive_nothing_is_transferred(bench: Bench) -> None:
     bench.app("say", "echo x")
     same = "${JobWorkingDir}/${JobUUID}"
-    job = bench.run("say", execSystemExecDir=same, execSystemOutputDir=same, archiveSystemDir="/work/${JobUUID}")
+    job = bench.run(
+        "say", execSystemExecDir=same, execSystemOutputDir=same, archiveSystemDir="/work/${JobUUID}"
+    )
     assert job.status is Status.FINISHED
     assert (job.input_transaction_id, job.archive_transaction_id) == (None, None)
     assert {each["event"] for each in bench.entries(job.uuid)} == {"JOB_NEW_STATUS"}
@@ -190,7 +196,10 @@ def test_a_job_that_kills_its_parent_ends(bench: Bench) -> None:
 
 
 def test_what_a_job_leaves_running_is_killed(bench: Bench) -> None:
-    bench.app("wild", "(setsid sh -c 'echo $$ > $0; exec sleep 1000' $PWD/pid &) ; while [ ! -s pid ]; do sleep 0.01; done")
+    bench.app(
+        "wild",
+        "(setsid sh -c 'echo $$ > $0; exec sleep 1000' $PWD/pid &) ; while [ ! -s pid ]; do sleep 0.01; done",
+    )
     job = bench.run("wild")
     assert job.status is Status.FINISHED
     assert Process.of(int((bench.exec_dir(job) / "pid").read_text())) is None
@@ -300,7 +309,9 @@ def test_a_running_job_is_cancelled_with_all_its_processes(bench: Bench) -> None
 
 def test_a_blocked_job_is_cancelled_and_the_next_one_goes_on(bench: Bench) -> None:
     bench.app("long", "while [ ! -e $_tapisSysRootDir/go ]; do sleep 0.05; done", maxJobs=1)
-    first, second, third = (bench.submit("long") for _ in range(3))
+    first = bench.submit("long")
+    bench.wait(first, until=running)
+    second, third = bench.submit("long"), bench.submit("long")
     bench.wait(second, third, until=lambda job: job.status is Status.BLOCKED)
     bench.service.ledger.ask_to_cancel(second)
     bench.service.worker.wake(second)
@@ -339,15 +350,19 @@ def test_quotas_hold(
     assert {bench.job(uuid).status for uuid in jobs} == {Status.FINISHED}
 
 
-def test_a_disabled_app_blocks_its_jobs(bench: Bench) -> None:
-    bench.app("say", "echo x")
+def test_a_job_stays_blocked_while_its_app_is_disabled(bench: Bench) -> None:
+    bench.app("long", "while [ ! -e $_tapisSysRootDir/go ]; do sleep 0.05; done", maxJobs=1)
+    first = bench.submit("long")
+    bench.wait(first, until=running)
+    second = bench.submit("long")
+    bench.wait(second, until=lambda job: job.status is Status.BLOCKED)
     apps, tenant = bench.service.apps, bench.service.tenant
-    apps.switch("ann", tenant, "say", "disable", enabled=False)
-    uuid = bench.submit("say")
-    job = bench.wait(uuid, until=lambda job: job.status is Status.BLOCKED)
-    assert "disabled" in str(job.last_message)
-    apps.switch("ann", tenant, "say", "enable", enabled=True)
-    assert bench.wait(uuid).status is Status.FINISHED
+    apps.switch("ann", tenant, "long", "disable", enabled=False)
+    (bench.root / "here" / "go").touch()
+    bench.wait(first)
+    assert bench.job(second).status is Status.BLOCKED
+    apps.switch("ann", tenant, "long", "enable", enabled=True)
+    assert bench.wait(second).status is Status.FINISHED
 
 
 def test_a_system_that_is_down_blocks(bench: Bench) -> None:
@@ -411,7 +426,9 @@ def test_a_batch_job_goes_through_the_built_in_queue(bench: Bench) -> None:
     assert bench.statuses(job.uuid) == [*WHOLE_WAY, "FAILED"]
 
 
-def test_the_built_in_queue_does_not_overload_the_machine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_built_in_queue_does_not_overload_the_machine(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.batch_system("cluster")
     script = 'cd "$_tapisSysRootDir"; touch $$.on; ls *.on | wc -l; sleep 0.1; rm $$.on'
     bench.app(
@@ -485,7 +502,7 @@ def test_with_the_pace_of_tapis_every_phase_lasts(make: Make) -> None:
     assert job.status is Status.FINISHED, job.last_message
     told = [each for each in bench.entries(job.uuid) if each["event"] == "JOB_NEW_STATUS"]
     times = [datetime.fromisoformat(each["created"].replace("Z", "+00:00")).timestamp() for each in told]
-    lasted = dict(zip(WHOLE_WAY, (after - before for before, after in zip(times, times[1:]))))
+    lasted = dict(zip(WHOLE_WAY, (after - before for before, after in pairwise(times)), strict=True))
     least = {"PENDING": 0.5, "PROCESSING_INPUTS": 0.7, "STAGING_INPUTS": 7, "STAGING_JOB": 14, "ARCHIVING": 7}
     assert all(lasted[phase] >= seconds for phase, seconds in least.items()), lasted
 
@@ -502,4 +519,6 @@ def test_many_jobs_are_carried_at_once(bench: Bench) -> None:
 def test_every_state_has_its_work(bench: Bench) -> None:
     steps: Any = bench.service.worker._phases._steps
     assert isinstance(bench.service.worker._phases, Phases)
-    assert set(steps) == {status for status in Status if status.value not in ("FINISHED", "FAILED", "CANCELLED")}
+    assert set(steps) == {
+        status for status in Status if status.value not in ("FINISHED", "FAILED", "CANCELLED")
+    }

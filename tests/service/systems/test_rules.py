@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import count
-from tests.service.systems.judged import cluster, queue, storage
+from tests.service.systems.judged import JSON, cluster, queue, storage
 
 from weft.service.answers import Problem
 from weft.service.asking import checked
@@ -112,25 +112,18 @@ def test_what_is_right_is_not_refused(definition: dict[str, Any]) -> None:
     assert _told(definition) == []
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
 @settings(max_examples=count(200, 5000), deadline=None)
 @given(st.sampled_from([storage(), cluster()]), st.data())
 def test_whatever_stands_in_an_attribute_is_taken_or_refused(
     definition: dict[str, Any], data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from([field.encode_name for field in msgspec.structs.fields(System)]))
-    told = _told({**definition, name: data.draw(VALUES)})
+    told = _told({**definition, name: data.draw(JSON)})
     assert all(told)
 
 
 @settings(max_examples=count(100, 2000), deadline=None)
-@given(VALUES, VALUES)
+@given(JSON, JSON)
 def test_merging_gives_what_is_given_precedence(there: Any, change: Any) -> None:
     found = merged(there, change)
     assert merged(found, change) == found
@@ -140,7 +133,7 @@ def test_merging_gives_what_is_given_precedence(there: Any, change: Any) -> None
         assert found.keys() == there.keys() | change.keys()
 
 
-@given(VALUES)
+@given(JSON)
 def test_control_characters_are_found_wherever_they_are(value: Any) -> None:
     found = list(control_characters({"a": value}))
     assert bool(found) == _has_control(value)

@@ -223,6 +223,8 @@ def _checked(source: Tree, path: str, target: Tree, to: str) -> tuple[str, str, 
     with target.spot(to) as place:
         if not place.missing and stat.S_ISDIR(place.stat().st_mode):
             to = join(to, path.rpartition("/")[2])
+        elif not place.missing and found.is_folder:
+            raise Problem(400, f"FILES_NOT_A_FOLDER There is a file at: {to}")
     old, new = source.real(path, follow=False), target.real(to, follow=False)
     if old == new or (found.is_folder and new.is_relative_to(old)):
         raise Problem(

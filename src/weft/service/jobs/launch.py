@@ -10,9 +10,10 @@ the exit code. So a service that was killed at any instant finds out what became
 - a file: the job has been started, and the file says by whom and how it ended. If the holder is gone and no end is
   noted, the holder itself was killed.
 
-The holder outlives the service. It reads nothing of the job but its script, writes nothing into the job's folders, and
-survives the signals that a job sends to its whole group. It is bash, as the job's script is, because the script is
-*sourced*: that makes the application a child of the holder, whose exit code can then be known.
+The holder outlives the service. It reads nothing of the job but its script, and writes nothing into the job's folders.
+It is bash, as the job's script is, because the script is *sourced*: that makes the application a child of the holder,
+whose exit code can then be known. It survives the signals that a job sends to its whole group: they interrupt a
+``wait``, which is then repeated.
 """
 
 from __future__ import annotations
@@ -42,18 +43,18 @@ set +C
 trap : HUP INT TERM
 if [ $# -gt 0 ]; then
   "$@" > "$_weft_log" 2>&1
-  printf 'ended %s\\n' $? >> "$_weft_record"
+  _weft_code=$?
 else
   . ./tapisjob.sh > /dev/null 2> "$_weft_log"
   _weft_code=$?
   if [ -n "$!" ]; then
     printf 'started %s\\n' $! >> "$_weft_record"
-    while kill -0 $! 2> /dev/null; do wait $!; done
     wait $!
     _weft_code=$?
+    while kill -0 $! 2> /dev/null; do wait $!; _weft_code=$?; done
   fi
-  printf 'ended %s\\n' "$_weft_code" >> "$_weft_record"
 fi
+printf 'ended %s\\n' "$_weft_code" >> "$_weft_record"
 """
 _VOID = "void\n"
 _INHERITED = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "DOCKER_HOST")

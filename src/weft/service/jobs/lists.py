@@ -6,10 +6,11 @@ looked for only when there are any, so that asking for all jobs costs no more th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, true
 
 from weft.service.answers import Answer
 from weft.service.asking import Ask
@@ -106,8 +107,31 @@ def _page(ask: Ask, expression: Expression | None, names: tuple[str, ...] | None
     with ask.service.database.reading() as connection:
         whose = _whose(connection, ask, list_type)
         query = select(*columns).where(whose if expression is None else and_(whose, wanted))
-        rows, metadata = listing.read(connection, query, jobs.c.id)
+        rows, metadata = _read(listing, connection, query)
     return Answer([tables.shown(row._mapping, names) for row in rows], message, metadata=metadata)
+
+
+def _read(
+    listing: Listing, connection: Connection, query: Select[Any]
+) -> tuple[Sequence[Row[Any]], dict[str, object]]:
+    """The rows of a page, and the list's metadata.
+
+    What comes after a value in an ascending order are the greater values and then the jobs without one. As one
+    condition no index leads to it, so it is asked for in two steps; mostly the first one fills the page.
+    """
+    first = listing.order[0]
+    if listing.start_after is None or first.descending or not first.attribute.column.nullable:
+        return listing.read(connection, query, jobs.c.id)
+    rest = msgspec.structs.replace(listing, start_after=None, compute_total=False)
+    value = first.attribute.bound(first.name, listing.start_after)
+    rows = list(rest.read(connection, query.where(first.attribute.ordered > value), jobs.c.id)[0])
+    if rest.limit <= 0 or len(rows) < rest.limit:
+        rest = msgspec.structs.replace(rest, limit=rest.limit - len(rows) if rest.limit > 0 else 0)
+        rows += rest.read(connection, query.where(first.attribute.column.is_(None)), jobs.c.id)[0]
+    total = -1
+    if listing.compute_total:
+        total = int(connection.execute(listing.counting(query)).scalar_one())
+    return rows, listing.metadata(len(rows), total)
 
 
 def _whose(connection: Connection, ask: Ask, list_type: str) -> ColumnElement[bool]:

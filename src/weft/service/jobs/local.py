@@ -95,10 +95,11 @@ class Local:
         if isinstance(found, float):
             return found
         native = self._container(job, system) if docker else str(found.pid or "")
-        if not native:
-            if not found.over:
-                return _starting(turn)
+        if not native and found.code is not None:
             raise self._not_launched(turn)
+        if not native and not found.over:
+            return _starting(turn)
+        native = native or str(found.holder and found.holder.pid)  # the job has killed it before it could tell
         turn.move(Status.QUEUED, remote_job_id=native, remote_submitted=self._service.clock.stamp())
         return 0.0
 

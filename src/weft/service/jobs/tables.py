@@ -14,10 +14,13 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy.types import TypeEngine
 
 from weft.service.database import metadata
 from weft.service.jobs.model import PRIVATE, Job, as_text
 
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that sorts by code points, by the index too, whatever language the database was made for."""
 LISTED = ("created", "last_updated", "name", "status", "ended", "uuid", "remote_started")
 """Attributes by which lists of jobs are ordered at the cost of one page."""
 
@@ -61,7 +64,8 @@ ATTRIBUTES: Mapping[str, str] = _WIRE
 def _column(name: str) -> Column[Any]:
     if name == "id":
         return Column("id", Integer, primary_key=True)
-    kind = {bool: Boolean, int: Integer}.get(_HINTS[name], Text)
+    kinds: dict[Any, TypeEngine[Any]] = {bool: Boolean(), int: Integer()}
+    kind = kinds.get(_HINTS[name], _TEXT)
     return Column(name, kind, nullable=type(None) in get_args(_HINTS[name]))
 
 
@@ -69,7 +73,7 @@ jobs = Table(
     "jobs",
     metadata,
     *(_column(name) for name in (*_SHORT, *_LONG)),
-    Column("request", Text, nullable=False),
+    Column("request", _TEXT, nullable=False),
     UniqueConstraint("uuid", name="jobs_uuid"),
     # For what has not ended, and for quotas: few rows, whatever has accumulated.
     Index("jobs_by_state", "status", "tenant", "exec_system_id", "owner", "exec_system_logical_queue"),
@@ -80,13 +84,13 @@ events = Table(
     "job_events",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job_uuid", Text, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("event_detail", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("transfer_task_uuid", Text),
-    Column("transfer_summary", Text, nullable=False),
+    Column("job_uuid", _TEXT, nullable=False),
+    Column("event", _TEXT, nullable=False),
+    Column("created", _TEXT, nullable=False),
+    Column("event_detail", _TEXT, nullable=False),
+    Column("description", _TEXT, nullable=False),
+    Column("transfer_task_uuid", _TEXT),
+    Column("transfer_summary", _TEXT, nullable=False),
     Index("job_events_by_job", "job_uuid", "id"),
 )
 
@@ -94,32 +98,32 @@ subscriptions = Table(
     "job_subscriptions",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("uuid", Text, nullable=False, unique=True),
-    Column("job_uuid", Text, nullable=False, index=True),
-    Column("tenant", Text, nullable=False),
-    Column("owner", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("description", Text),
+    Column("uuid", _TEXT, nullable=False, unique=True),
+    Column("job_uuid", _TEXT, nullable=False, index=True),
+    Column("tenant", _TEXT, nullable=False),
+    Column("owner", _TEXT, nullable=False),
+    Column("name", _TEXT, nullable=False),
+    Column("description", _TEXT),
     Column("enabled", Boolean, nullable=False),
-    Column("category", Text, nullable=False),
-    Column("targets", Text, nullable=False),
+    Column("category", _TEXT, nullable=False),
+    Column("targets", _TEXT, nullable=False),
     Column("ttl_minutes", Integer, nullable=False),
-    Column("expiry", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("updated", Text, nullable=False),
+    Column("expiry", _TEXT, nullable=False),
+    Column("created", _TEXT, nullable=False),
+    Column("updated", _TEXT, nullable=False),
 )
 
 shares = Table(
     "job_shares",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job_uuid", Text, nullable=False),
-    Column("tenant", Text, nullable=False),
-    Column("createdby", Text, nullable=False),
-    Column("grantee", Text, nullable=False),
-    Column("job_resource", Text, nullable=False),
-    Column("job_permission", Text, nullable=False),
-    Column("created", Text, nullable=False),
+    Column("job_uuid", _TEXT, nullable=False),
+    Column("tenant", _TEXT, nullable=False),
+    Column("createdby", _TEXT, nullable=False),
+    Column("grantee", _TEXT, nullable=False),
+    Column("job_resource", _TEXT, nullable=False),
+    Column("job_permission", _TEXT, nullable=False),
+    Column("created", _TEXT, nullable=False),
     UniqueConstraint("job_uuid", "grantee", "job_resource", name="job_shares_once"),
     Index("job_shares_by_grantee", "tenant", "grantee", "job_uuid"),
 )
