@@ -45,7 +45,8 @@ Its official users are the services of a site; they are not counted above.
 FURTHER = """\
 ## Further operations
 
-What newer services have and the packaged specifications do not, or the same under another name.
+What newer services have and the packaged specifications do not, what clients also ask for under another path, and,
+below `/weft`, what only this service has.
 """
 
 
@@ -70,7 +71,7 @@ def page(tables: Sequence[Operation] | None = None) -> str:
     parts += [TOKENS, *_table(APART, known, official[APART]), ""]
     further = [each for each in _all(known) if not _is_official(each, official)]
     if further:
-        parts += [FURTHER, "| request | like |", "|---|---|"]
+        parts += [FURTHER, "| request | operation |", "|---|---|"]
         parts += [f"| `{each.method} {_template(each.path)}` | {each.operation_id} |" for each in further] + [
             ""
         ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ exit 0
 """
 """The app of all jobs here: what a generated request gives it as arguments, it ignores."""
 PATIENCE = 30.0
+ENDED = ("FINISHED", "FAILED", "CANCELLED", "COMPLETED", "FAILED_OPT")
 _NUMBERS = count()
 
 
@@ -47,7 +49,7 @@ class World:
         self.root.mkdir(exist_ok=True)
         self.session = requests.Session()
         self.session.headers["X-Tapis-Token"] = served.token(USER)
-        self._endless: list[str] = []
+        self._endless = False
         self.spare_token = lambda: served.token(USER)
         self.watch: Watch = watch(self.session)
 
@@ -107,7 +109,7 @@ class World:
         uuid = str(
             self.ask("POST", "/v3/files/transfers", json={"tag": "seed", "elements": elements})["uuid"]
         )
-        self._wait(f"/v3/files/transfers/{uuid}", "COMPLETED")
+        self._wait(f"/v3/files/transfers/{uuid}", ["COMPLETED"])
         return uuid
 
     def uri(self, path: str) -> str:
@@ -154,7 +156,7 @@ class World:
 
     def finished(self) -> str:
         uuid = self.job()
-        self._wait(f"/v3/jobs/{uuid}/status", "FINISHED")
+        self._wait(f"/v3/jobs/{uuid}/status", ["FINISHED"])
         return uuid
 
     @cached_property
@@ -164,9 +166,9 @@ class World:
 
     def running(self) -> str:
         """A job that runs until it is cancelled, or for five minutes."""
+        self._endless = True
         uuid = self.job(parameterSet={"envVariables": [{"key": "WAIT", "value": "yes"}]})
-        self._endless.append(uuid)
-        self._wait(f"/v3/jobs/{uuid}/status", "RUNNING")
+        self._wait(f"/v3/jobs/{uuid}/status", ["RUNNING"])
         return uuid
 
     @cached_property
@@ -184,14 +186,22 @@ class World:
         return {"eventCategoryFilter": "JOB_ERROR_MESSAGE", "deliveryTargets": [target], "ttlMinutes": 60}
 
     def close(self) -> None:
-        """Stop what still runs."""
-        for job in self._endless:
-            self.session.post(f"{self.url}/v3/jobs/{job}/cancel", timeout=PATIENCE)
+        """Stop what still runs; what was made with a generated request, too."""
+        if self._endless:
+            active = [job["uuid"] for job in self._jobs() if job["status"] not in ENDED]
+            for uuid in active:
+                self.session.post(f"{self.url}/v3/jobs/{uuid}/cancel", timeout=PATIENCE)
+            for uuid in active:
+                self._wait(f"/v3/jobs/{uuid}/status", ENDED)
         self.session.close()
 
-    def _wait(self, path: str, status: str) -> None:
+    def _jobs(self) -> list[dict[str, str]]:
+        jobs: list[dict[str, str]] = self.ask("GET", "/v3/jobs/list", params={"limit": -1})
+        return jobs
+
+    def _wait(self, path: str, wanted: Sequence[str]) -> None:
         until = time.monotonic() + PATIENCE
-        while (seen := self.ask("GET", path))["status"] != status:
+        while (seen := self.ask("GET", path))["status"] not in wanted:
             assert time.monotonic() < until, f"{path} is still {seen}"
-            assert seen["status"] not in ("FAILED", "CANCELLED", "FINISHED"), f"{path} is {seen}"
+            assert seen["status"] not in ENDED, f"{path} is {seen}"
             time.sleep(0.02)

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,8 @@ EACH = count(2, 16)
 """Examples of one operation with seeded ids, and as many without."""
 SHELL = re.compile(r"[`$&|;<>()\r\n]")
 """What would make a command out of an argument: jobs that are generated here do run."""
+HARMFUL = {"delete", "moveCopy", "runLinuxNativeOp", "setFacl"}
+"""What could take away the ground that the others stand on, if it were let loose on any path."""
 TOLD = 25
 """Failures that are printed."""
 
@@ -203,7 +205,18 @@ class Trial:
             case.body = _tamed({**asked.body, **{name: case.body[name] for name in kept}})
         elif asked.body is not None and data.draw(st.booleans()):
             case.body = asked.body
-        return asked
+        return asked._replace(path=self._path(each, asked.path, data))
+
+    def _path(
+        self, each: official.Official, path: Mapping[str, str], data: st.DataObject
+    ) -> Mapping[str, str]:
+        """Of several ids one may stay what was generated; and a job that runs is looked at like one that is done."""
+        if len(path) > 1 and each.operation_id not in HARMFUL and data.draw(st.booleans()):
+            strange = data.draw(st.sampled_from(sorted(path)[1:]))
+            return {name: value for name, value in path.items() if name != strange}
+        if each.method == "GET" and "jobUuid" in path and data.draw(st.booleans()):
+            return {**path, "jobUuid": self.world.busy}
+        return path
 
     def _prepared(self, case: Case, asked: Asked | None) -> requests.PreparedRequest:
         headers = {"X-Tapis-Token": self.world.session.headers["X-Tapis-Token"]}

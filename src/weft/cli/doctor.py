@@ -30,6 +30,8 @@ CORE = {
 }
 EXTRAS = {
     "pandas": ("results as a pandas DataFrame in notebooks", "weft[pandas]"),
+    "starlette": ("`weft serve`, a Tapis service on this machine", "weft[serve]"),
+    "tapipy": ("`weft serve demo` and all that speaks to Tapis", "weft[tapis]"),
 }
 SLURM = ("sbatch", "squeue", "sacct", "scancel")
 OWN_LIBRARIES = """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +32,9 @@ MOST_LINKS = 40
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # To pass through a folder takes the right to search it, not to list it.
 _PASSAGE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Allowing = Callable[[str, bool], bool]
+"""May this place be used, or (True) at least be passed through? It is told by its own path, free of links."""
 
 _STATUSES = {
     errno.ENOENT: 404,
@@ -132,12 +135,14 @@ class Spot:
 class Tree:
     """A folder and all that is below it; paths are relative to it and come through ``clean``.
 
-    ``within`` is a part of it that links must not leave, for those who may see only that part.
+    ``within`` is a part of it that links must not leave, for those who may see only that part. ``allows`` refuses
+    single places to those who share the tree with others, by whatever path they are reached.
     """
 
-    def __init__(self, root: Path, within: str = "") -> None:
+    def __init__(self, root: Path, within: str = "", allows: Allowing | None = None) -> None:
         self.root = root
         self.within = within
+        self.allows = allows
 
     @contextmanager
     def spot(self, path: str, *, follow: bool = True) -> Iterator[Spot]:
@@ -147,14 +152,20 @@ class Tree:
             Problem: The path leads out (403), in circles (400), or through what is no folder (404). What the body of
                 the ``with`` meets at the file system (OSError) becomes a Problem, too.
         """
+        with self._spot(path, follow) as place:
+            yield place
+
+    @contextmanager
+    def _spot(self, path: str, follow: bool, passing: bool = False) -> Iterator[Spot]:
         path = clean(path)
         try:
-            walk = _Walk(self.root, path)
+            walk = _Walk(self.root, path, self.allows)
             with walk.go(follow) as place:
                 if walk.links and not covers(self.within, place.path):
                     raise Problem(
                         403, f"FILES_NOT_AUTHORIZED A symbolic link leads to what is not shared: {path}"
                     )
+                walk.check(place.path, passing)
                 yield place
         except OSError as error:
             raise refusal(error, path) from error
@@ -195,27 +206,35 @@ class Tree:
 
     def make(self, path: str, mode: int = 0o777) -> None:
         """Make a folder and those above it; one that is there is fine."""
-        parts = clean(path).split("/") if clean(path) else []
-        for depth in range(1, len(parts) + 1):
-            with self.spot("/".join(parts[:depth])) as place:
-                if place.missing:
-                    _make(place, mode)
-                elif not stat.S_ISDIR(place.stat().st_mode):
-                    raise Problem(400, f"FILES_NOT_A_FOLDER There is a file at: {'/'.join(parts[:depth])}")
+        self.make_above(path, mode)
+        self._make(clean(path), mode)
+
+    def make_above(self, path: str, mode: int = 0o777, *, follow: bool = True) -> None:
+        """Make the folders above a path, unless the path itself must not be used."""
+        if self._has_folder(path, follow):
+            return
+        above = clean(path).split("/")[:-1]
+        for depth in range(1, len(above) + 1):
+            self._make("/".join(above[:depth]), mode, passing=True)
+
+    def _make(self, path: str, mode: int, passing: bool = False) -> None:
+        with self._spot(path, True, passing) as place:
+            if place.missing:
+                _make(place, mode)
+            elif not stat.S_ISDIR(place.stat().st_mode):
+                raise Problem(400, f"FILES_NOT_A_FOLDER There is a file at: {path}")
 
     @contextmanager
     def target(self, path: str) -> Iterator[Spot]:
         """The place to write something to: the folders above it are made, a link at its end is followed."""
-        above, _, _ = clean(path).rpartition("/")
-        if not self._has_folder(path):
-            self.make(above)
+        self.make_above(path)
         with self.spot(path) as place:
             yield place
 
-    def _has_folder(self, path: str) -> bool:
+    def _has_folder(self, path: str, follow: bool) -> bool:
         """Is there a folder that this path would lie in?"""
         try:
-            with self.spot(path) as place:
+            with self.spot(path, follow=follow) as place:
                 return not place.beyond
         except Problem as problem:
             if problem.status == 404:
@@ -234,9 +253,10 @@ def _make(place: Spot, mode: int) -> None:
 class _Walk:
     """One walk along a path: what is done, what is still to do, and the folder it has come to."""
 
-    def __init__(self, root: Path, path: str) -> None:
+    def __init__(self, root: Path, path: str, allows: Allowing | None) -> None:
         self.root = root
         self.path = path
+        self.allows = allows
         self.done: list[str] = []
         self.todo = path.split("/")[::-1] if path else []
         self.links = 0
@@ -248,6 +268,10 @@ class _Walk:
         except BaseException:
             os.close(self.at)
             raise
+
+    def check(self, place: str, passing: bool) -> None:
+        if self.allows is not None and not self.allows(place, passing):
+            raise Problem(403, f"FILES_NOT_AUTHORIZED Permission is missing. Path: {self.path or '/'}")
 
     def _go(self, follow: bool) -> Spot:
         while self.todo:
@@ -281,6 +305,7 @@ class _Walk:
             if self.root == Path("/"):  # where `..` is the root itself
                 return
             raise _leads_out(self.path)
+        self.check("/".join(self.done), passing=True)
         again = self.done[:-1]
         self._to_root()
         for name in again:
@@ -292,6 +317,7 @@ class _Walk:
 
     def _through(self, name: str) -> None:
         """Put the target of a link in its place."""
+        self.check("/".join([*self.done, name]), passing=True)
         self.links += 1
         if self.links > MOST_LINKS:
             raise Problem(400, f"FILES_PATH_INVALID Symbolic links lead in circles: {self.path}")

@@ -45,19 +45,22 @@ def system(**given: Any) -> System:
 
 
 def job(uuid: str = "1", **given: Any) -> Job:
-    given = {"id": int(uuid), "owner": "ann", "exec_system_id": "s", "app_id": "a", **given}
     parameters = Parameters(
         log_config=LogConfig(stdout_filename="tapisjob.out", stderr_filename="tapisjob.out"),
         archive_filter=ArchiveFilter(),
     )
-    return Job(
+    base = Job(
+        id=int(uuid),
         name="j",
+        owner="ann",
         tenant="t",
         description="d",
         created=TIME,
         last_updated=TIME,
         uuid=uuid,
+        app_id="a",
         app_version="1",
+        exec_system_id="s",
         exec_system_exec_dir="/e",
         exec_system_input_dir="/e",
         exec_system_output_dir="/e",
@@ -67,8 +70,8 @@ def job(uuid: str = "1", **given: Any) -> Job:
         createdby="ann",
         createdby_tenant="t",
         job_type="FORK",
-        **given,
     )
+    return msgspec.structs.replace(base, **given)
 
 
 QUEUE = {"name": "q", "hpcQueueName": "q", "maxJobs": 5, "maxJobsPerUser": 3}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.service.conftest import speaker
 from tests.service.jobs import made
 
 from weft.service.jobs.lists import SUMMARY
@@ -132,11 +133,15 @@ STATEMENTS: list[tuple[list[str], list[int]]] = [
 
 @pytest.fixture
 def four(service: Service) -> Service:
+    fill(service)
+    return service
+
+
+def fill(service: Service) -> None:
     statuses = ["FINISHED", "FINISHED", "FAILED", "RUNNING"]
     for number, status in enumerate(statuses):
         tags = ["even" if number % 2 == 0 else "odd"]
         add(service, number, status=Status(status), node_count=max(number, 1), tags=tags)
-    return service
 
 
 @pytest.mark.parametrize(("query", "wanted"), SEARCHES)
@@ -154,6 +159,21 @@ def test_search_by_statement(four: Service, client: Client, parts: list[str], wa
         assert answer.status_code == 400
     else:
         assert names(answer.json()["result"]) == [f"job-{number}" for number in wanted]
+
+
+def test_postgresql_finds_the_same(make_service: Callable[..., Service], postgresql_database: str) -> None:
+    service = make_service(database=postgresql_database)
+    fill(service)
+    speak = speaker(service, "ann")
+    for query, wanted in SEARCHES:
+        assert names(found(speak, "/v3/jobs/search", orderBy="created", **query)) == [
+            f"job-{n}" for n in wanted
+        ]
+    for column in LISTED:
+        up = names(found(speak, "/v3/jobs/list", orderBy=f"{column},id"))
+        assert names(found(speak, "/v3/jobs/list", orderBy=f"{column}(desc),id(desc)")) == up[::-1]
+        after = "2026-01-01T00:00:01Z"
+        assert len(found(speak, "/v3/jobs/list", orderBy=column, startAfter=after)) <= 4
 
 
 def test_a_search_that_finds_nothing_says_so(four: Service, client: Client) -> None:

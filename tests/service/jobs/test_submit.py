@@ -159,7 +159,7 @@ def test_a_dynamic_system_is_chosen_by_what_it_offers(place: TestClient) -> None
 def test_others_run_an_app_only_when_it_is_shared(place: TestClient, client: Client) -> None:
     bob = client("bob")
     assert submit(bob).json()["message"].startswith("TAPIS_APPCLIENT_NOT_FOUND")
-    made(place.post("/v3/apps/tool/share", json={"users": ["bob"]}))
+    made(place.post("/v3/apps/share/tool", json={"users": ["bob"]}))
     answer = submit(bob)
     # The system that the shared app names is lent with it.
     assert answer.status_code == 200
@@ -199,7 +199,7 @@ def test_a_shared_request_is_submitted_as_a_job_of_ones_own(place: TestClient, c
     made(place.post(f"/v3/jobs/{uuid}/share", json=body))
     bob = client("bob")
     assert bob.post(f"/v3/jobs/{uuid}/resubmit").status_code == 400  # the app is not shared
-    made(place.post("/v3/apps/tool/share", json={"users": ["bob"]}))
+    made(place.post("/v3/apps/share/tool", json={"users": ["bob"]}))
     assert bob.post(f"/v3/jobs/{uuid}/resubmit").json()["result"]["owner"] == "bob"
 
 

@@ -168,7 +168,7 @@ def copy_link(source: Tree, path: str, target: Tree, to: str) -> None:
     with source.spot(path, follow=False) as place:
         leads_to = os.readlink(place.name, dir_fd=place.folder)
     temporary = f".{secrets.token_hex(8)}.part"
-    target.make(to.rpartition("/")[0])
+    target.make_above(to, follow=False)
     with target.spot(to, follow=False) as place:
         _refuse_folder(place, to)
         os.symlink(leads_to, temporary, dir_fd=place.folder)
@@ -201,7 +201,7 @@ def _copy_one(source: Tree, found: Found, target: Tree, to: str) -> None:
 def move(source: Tree, path: str, target: Tree, to: str) -> str:
     """Move as ``mv`` does: into the target if that is a folder, replacing a file. Returns where it is now."""
     path, to, _ = _checked(source, path, target, to)
-    target.make(to.rpartition("/")[0])
+    target.make_above(to, follow=False)
     with source.spot(path, follow=False) as old, target.spot(to, follow=False) as new:
         try:
             os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)

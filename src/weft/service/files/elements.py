@@ -19,7 +19,7 @@ from sqlalchemy import Row
 
 from weft.service.answers import Problem
 from weft.service.files.copying import Check, NewFile, copy_file, copy_link
-from weft.service.files.rights import reach
+from weft.service.files.rights import Right, reach
 from weft.service.files.walking import DEEPEST, Found, join, walk
 from weft.service.places import Tree, clean
 
@@ -38,6 +38,12 @@ def located(uri: str) -> tuple[str, str]:
     Raises:
         Problem: 400 for any other URL.
     """
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        raise Problem(
+            400, f"FILES_TXFR_URI_INVALID A URL must be valid Unicode text: {uri[:200]!a}"
+        ) from None
     scheme, separator, rest = uri.partition("://")
     system, _, path = rest.partition("/")
     if scheme.lower() != "tapis" or not separator or not system:
@@ -58,28 +64,84 @@ def from_the_web(service: Service, url: str) -> bool:
     return True
 
 
-def listed(service: Service, task: Row[Any], parent: Row[Any]) -> list[tuple[str, str, int]]:
-    """What an element consists of: paths below its source, each with its kind (file, dir, link, web) and bytes.
+class Elements:
+    """The elements of one task: a task may have thousands on the same systems, so what was reached is kept."""
 
-    Raises:
-        Problem: The user may not read there (403), nothing is there (404), or it is too much (400).
-    """
-    if from_the_web(service, parent.source_uri):
-        return [("", "web", 0)]
-    path, tree = _source(service, task, parent)
-    top = Found(path, tree.stat(path))
-    if top.is_file:
-        return [("", "file", top.facts.st_size)]
-    if not top.is_folder:
-        raise Problem(400, f"FILES_NOT_A_FILE This is no regular file: {path}")
-    found = list(islice(walk(tree, path, deepest=DEEPEST, follow=True), MOST_FILES + 1))
-    if len(found) > MOST_FILES:
-        raise Problem(
-            400,
-            f"FILES_TXFR_PARENT_ERROR_TOO_MANY_FILES There are more than {MOST_FILES} in {parent.source_uri}",
-        )
-    below = len(path) + 1 if path else 0
-    return [(each.path[below:], kind, _size(each)) for each in found if (kind := _kind(each))]
+    def __init__(self, service: Service, task: Row[Any]) -> None:
+        self._service = service
+        self._task = task
+        self._known: dict[tuple[str, Right, str], Tree] = {}
+
+    def listed(self, parent: Row[Any]) -> list[tuple[str, str, int]]:
+        """What an element consists of: paths below its source, each with its kind (file, dir, link, web) and bytes.
+
+        The target folder of a folder is made, since there may be nothing in it.
+
+        Raises:
+            Problem: The user may not read or write there (403), nothing is there (404), or it is too much (400).
+        """
+        if from_the_web(self._service, parent.source_uri):
+            return [("", "web", 0)]
+        path, tree = self._source(parent)
+        top = Found(path, tree.stat(path))
+        if top.is_file:
+            return [("", "file", top.facts.st_size)]
+        if not top.is_folder:
+            raise Problem(400, f"FILES_NOT_A_FILE This is no regular file: {path}")
+        found = list(islice(walk(tree, path, deepest=DEEPEST, follow=True), MOST_FILES + 1))
+        if len(found) > MOST_FILES:
+            raise Problem(
+                400, f"FILES_TXFR_PARENT_ERROR_TOO_MANY_FILES More than {MOST_FILES} in {parent.source_uri}"
+            )
+        to, target = self._target(parent)
+        target.make(to)
+        below = len(path) + 1 if path else 0
+        return [(each.path[below:], kind, _size(each)) for each in found if (kind := _kind(each))]
+
+    def copier(self, parent: Row[Any], check: Check) -> Callable[[Row[Any]], int]:
+        """A function that copies one child of this parent and returns its bytes.
+
+        Raises:
+            Problem: The user may not read the source or write the destination.
+        """
+        to, target = self._target(parent)
+        web = from_the_web(self._service, parent.source_uri)
+        path, source = ("", target) if web else self._source(parent)
+
+        def copy(row: Row[Any]) -> int:
+            check(0)
+            relative = os.fsdecode(row.relative)
+            here, there = _below(path, relative), _below(to, relative)
+            if row.kind == "file":
+                return copy_file(source, here, target, there, check)
+            if row.kind == "web":
+                return _download(parent.source_uri, target, there, check)
+            if row.kind == "link":
+                copy_link(source, here, target, there)
+            else:
+                target.make(there)
+            return 0
+
+        return copy
+
+    def _source(self, parent: Row[Any]) -> tuple[str, Tree]:
+        return self._reached(parent.source_uri, "READ", parent.source_shared_by)
+
+    def _target(self, parent: Row[Any]) -> tuple[str, Tree]:
+        return self._reached(parent.destination_uri, "MODIFY", parent.destination_shared_by)
+
+    def _reached(self, uri: str, need: Right, shared_by: str) -> tuple[str, Tree]:
+        system, path = located(uri)
+        key = (system, need, shared_by)
+        tree = self._known.get(key)
+        if tree is None:
+            task = self._task
+            _, tree = reach(
+                self._service, task.username, task.tenant, system, path, need, shared_by=shared_by
+            )
+            if not tree.within and tree.allows is None:  # else the right is one to this path only
+                self._known[key] = tree
+        return path, tree
 
 
 def _kind(found: Found) -> str:
@@ -88,49 +150,6 @@ def _kind(found: Found) -> str:
 
 def _size(found: Found) -> int:
     return found.facts.st_size if found.is_file else 0
-
-
-def _source(service: Service, task: Row[Any], parent: Row[Any]) -> tuple[str, Tree]:
-    system, path = located(parent.source_uri)
-    lent = parent.source_shared_by
-    _, tree = reach(service, task.username, task.tenant, system, path, "READ", shared_by=lent)
-    return path, tree
-
-
-def _target(service: Service, task: Row[Any], parent: Row[Any]) -> tuple[str, Tree]:
-    system, path = located(parent.destination_uri)
-    lent = parent.destination_shared_by
-    _, tree = reach(service, task.username, task.tenant, system, path, "MODIFY", shared_by=lent)
-    return path, tree
-
-
-def copying(service: Service, task: Row[Any], parent: Row[Any], check: Check) -> Callable[[Row[Any]], int]:
-    """A function that copies one child of this parent and returns its bytes.
-
-    Raises:
-        Problem: The user may not read the source or write the destination.
-    """
-    to, target = _target(service, task, parent)
-    web = from_the_web(service, parent.source_uri)
-    path, source = ("", target) if web else _source(service, task, parent)
-    if not web and Found(path, source.stat(path)).is_folder:
-        target.make(to)  # also when there is nothing in it
-
-    def copy(row: Row[Any]) -> int:
-        check(0)
-        relative = os.fsdecode(row.relative)
-        here, there = _below(path, relative), _below(to, relative)
-        if row.kind == "file":
-            return copy_file(source, here, target, there, check)
-        if row.kind == "web":
-            return _download(parent.source_uri, target, there, check)
-        if row.kind == "link":
-            copy_link(source, here, target, there)
-        else:
-            target.make(there)
-        return 0
-
-    return copy
 
 
 def _below(path: str, relative: str) -> str:

@@ -99,5 +99,5 @@ transfer_children = Table(
     Column("end_time", String(32)),
     Column("error_message", Text),
     Index("transfer_children_of_task", "task_id", "status", "total_bytes", "bytes_transferred"),
-    Index("transfer_children_of_parent", "parent_id", "status", "id"),
+    Index("transfer_children_of_parent", "parent_id", "status"),
 )

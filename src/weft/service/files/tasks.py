@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, select, update
 
 from weft.service.files.listing import shown
 from weft.service.files.tables import transfer_children as children
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 ACCEPTED, STAGED, IN_PROGRESS = "ACCEPTED", "STAGED", "IN_PROGRESS"
 COMPLETED, FAILED, FAILED_OPT, CANCELLED = "COMPLETED", "FAILED", "FAILED_OPT", "CANCELLED"
 UNENDED = (ACCEPTED, STAGED, IN_PROGRESS)
+
+_ENDING = (
+    update(children)
+    .where(children.c.id == bindparam("child"), children.c.end_time.is_(None))
+    .values(
+        status=bindparam("to"),
+        bytes_transferred=bindparam("bytes"),
+        start_time=bindparam("began"),
+        end_time=bindparam("ended"),
+        error_message=bindparam("error"),
+    )
+)
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -135,64 +147,71 @@ class Tasks:
             query = select(parents).where(parents.c.task_id == task_id, parents.c.status.in_(UNENDED))
             return connection.execute(query.order_by(parents.c.id)).all()
 
-    def expand(self, parent: Row[Any], found: Sequence[tuple[str, str, int]]) -> None:
-        """Record what a parent consists of, as (path below its source, kind, bytes); it and its task are STAGED."""
+    def expand(self, found: Sequence[tuple[Row[Any], Sequence[tuple[str, str, int]]]]) -> None:
+        """Record what parents consist of, as (path below the source, kind, bytes); they and their task are STAGED."""
         now = self._clock.stamp()
-        fixed = {"task_id": parent.task_id, "parent_id": parent.id, "status": ACCEPTED, "created": now}
         rows = [
             {
-                **fixed,
+                "task_id": parent.task_id,
+                "parent_id": parent.id,
+                "status": ACCEPTED,
+                "created": now,
                 "uuid": str(uuid4()),
                 "relative": os.fsencode(path),
                 "kind": kind,
                 "total_bytes": size,
                 "bytes_transferred": 0,
             }
-            for path, kind, size in found
+            for parent, parts in found
+            for path, kind, size in parts
         ]
+        sums = [{"key": parent.id, "sum": sum(part[2] for part in parts)} for parent, parts in found]
+        staging = update(parents).where(parents.c.id == bindparam("key"), parents.c.end_time.is_(None))
         with self._database.writing() as connection:
             if rows:
                 connection.execute(insert(children), rows)
-            total = sum(size for _, _, size in found)
-            _change(connection, parents, parent.id, status=STAGED, total_bytes=total)
-            _change(connection, tasks, parent.task_id, status=STAGED)
+            if found:
+                connection.execute(staging.values(status=STAGED, total_bytes=bindparam("sum")), sums)
+                _change(connection, tasks, found[0][0].task_id, status=STAGED)
 
-    def chunk(self, parent_id: int, count: int) -> Sequence[Row[Any]]:
-        """The next children of a parent that are to be done."""
+    def chunk(self, task_id: int, count: int) -> Sequence[Row[Any]]:
+        """The next children of a task that are to be done, parent after parent."""
         with self._database.reading() as connection:
-            query = select(children).where(children.c.parent_id == parent_id, children.c.status.in_(UNENDED))
-            return connection.execute(query.order_by(children.c.id).limit(count)).all()
+            query = select(children).where(children.c.task_id == task_id, children.c.status.in_(UNENDED))
+            return connection.execute(query.order_by(children.c.parent_id, children.c.id).limit(count)).all()
 
-    def begin(self, parent: Row[Any]) -> None:
-        """The copying of a parent begins, and that of its task if this is the first one."""
+    def begin(self, task_id: int, parent_ids: Sequence[int]) -> None:
+        """The copying of these parents begins, where it has not begun, and that of their task."""
         now = self._clock.stamp()
         with self._database.writing() as connection:
-            for table, key in ((tasks, parent.task_id), (parents, parent.id)):
+            for table, keys in ((tasks, [task_id]), (parents, parent_ids)):
+                waiting = update(table).where(table.c.id.in_(keys), table.c.status.in_(UNENDED[:2]))
                 begun = func.coalesce(table.c.start_time, now)
-                _change(connection, table, key, status=IN_PROGRESS, start_time=begun)
+                connection.execute(waiting.values(status=IN_PROGRESS, start_time=begun))
 
-    def settle(self, parent_id: int, done: Sequence[Mapping[str, Any]], *, last: bool) -> None:
-        """Record how children ended, as rows with ``child``, ``to``, ``bytes``, ``began``, ``ended`` and ``error``.
+    def settle(self, done: Sequence[Mapping[str, Any]]) -> None:
+        """Record how children ended; parents with none left are COMPLETED.
 
-        With the ``last`` of them the parent is COMPLETED.
+        The rows have ``child``, ``of`` (its parent), ``to`` (status), ``bytes``, ``began``, ``ended`` and ``error``.
         """
-        changing = (
-            update(children)
-            .where(children.c.id == bindparam("child"), children.c.end_time.is_(None))
-            .values(
-                status=bindparam("to"),
-                bytes_transferred=bindparam("bytes"),
-                start_time=bindparam("began"),
-                end_time=bindparam("ended"),
-                error_message=bindparam("error"),
-            )
+        moved: dict[int, int] = {}
+        for each in done:
+            moved[each["of"]] = moved.get(each["of"], 0) + each["bytes"]
+        adding = update(parents).where(parents.c.id == bindparam("key"))
+        adding = adding.values(bytes_transferred=parents.c.bytes_transferred + bindparam("sum"))
+        left = select(children.c.id).where(
+            children.c.parent_id == parents.c.id, children.c.status.in_(UNENDED)
         )
-        moved = parents.c.bytes_transferred + sum(each["bytes"] for each in done)
-        ended = {"status": COMPLETED, "end_time": self._clock.stamp()} if last else {}
+        failed = select(children.c.id).where(
+            children.c.parent_id == parents.c.id, children.c.status.in_((FAILED, FAILED_OPT))
+        )
+        completing = update(parents).where(
+            parents.c.id.in_(list(moved)), parents.c.status == IN_PROGRESS, ~exists(left), ~exists(failed)
+        )
         with self._database.writing() as connection:
-            if done:
-                connection.execute(changing, [dict(each) for each in done])
-            _change(connection, parents, parent_id, bytes_transferred=moved, **ended)
+            connection.execute(_ENDING, [dict(each) for each in done])
+            connection.execute(adding, [{"key": key, "sum": size} for key, size in moved.items()])
+            connection.execute(completing.values(status=COMPLETED, end_time=self._clock.stamp()))
 
     def end_parent(self, parent_id: int, status: str, error: str | None = None) -> None:
         """A parent has ended; what is left of its children is not done any more."""
@@ -207,7 +226,8 @@ class Tasks:
         with self._database.writing() as connection:
             if not _change(connection, tasks, task_id, status=status, end_time=now, error_message=error):
                 return False
-            _drop(connection, parents, parents.c.task_id == task_id, now)
+            left = COMPLETED if status == COMPLETED else CANCELLED  # folders without anything in them
+            _drop(connection, parents, parents.c.task_id == task_id, now, left)
             _drop(connection, children, children.c.task_id == task_id, now)
             return True
 
@@ -269,9 +289,9 @@ def _change(connection: Connection, table: Any, key: int, **values: Any) -> bool
     return connection.execute(changing).rowcount > 0
 
 
-def _drop(connection: Connection, table: Any, which: Any, now: str) -> None:
+def _drop(connection: Connection, table: Any, which: Any, now: str, status: str = CANCELLED) -> None:
     dropping = update(table).where(which, table.c.status.in_(UNENDED))
-    connection.execute(dropping.values(status=CANCELLED, end_time=now))
+    connection.execute(dropping.values(status=status, end_time=now))
 
 
 def _totals(connection: Connection, task_id: int) -> tuple[int, int, int, int]:

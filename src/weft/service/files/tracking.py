@@ -10,8 +10,9 @@ from sqlalchemy import Row
 
 from weft.service.answers import Answer, Problem
 from weft.service.asking import Ask
-from weft.service.files.transfers import MOST_ELEMENTS, Element
+from weft.service.files.transfers import Element
 
+MOST_ELEMENTS = 1000
 Uri = Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
 
 

@@ -15,14 +15,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 from sqlalchemy.exc import OperationalError
 
 from weft.service.answers import Problem
-from weft.service.files.elements import copying, from_the_web, listed, located
+from weft.service.files.elements import Elements, from_the_web, located
 from weft.service.files.tasks import (
     ACCEPTED,
     CANCELLED,
@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 __all__ = ["Element", "TransferTask", "Transfers"]
 
 THREADS = 3
-MOST_ELEMENTS = 1000
 _CHUNK = 200
 _CHUNK_PACED = 20
-_CHUNK_SECONDS = 0.5
+_LISTED = 1000
+_STEP = 0.5
+"""Seconds that one step may take; a file that has begun is copied to its end."""
 _AGAIN = 2.0
 """Seconds until a step is tried again when the database could not be written."""
 
@@ -116,10 +117,10 @@ class Transfers:
         write fails in the transfer, not here.
 
         Raises:
-            Problem: 400 for no elements, too many, or URLs that nothing can be copied from or to.
+            Problem: 400 for no elements, or URLs that nothing can be copied from or to.
         """
-        if not 0 < len(elements) <= MOST_ELEMENTS:
-            raise Problem(400, f"FILES_TXFR_SVC_NO_ELEMENTS A transfer has 1 to {MOST_ELEMENTS} elements")
+        if not elements:
+            raise Problem(400, "FILES_TXFR_SVC_NO_ELEMENTS A transfer has at least one element")
         for element in elements:
             located(element.destination)
             if not from_the_web(self._service, element.source):
@@ -226,73 +227,90 @@ class Transfers:
         task = self.tasks.row(run.uuid)
         if task is None or task.status not in UNENDED:
             return
-        for parent in self.tasks.parents(task.id):
-            if parent.status == ACCEPTED:
-                with _Ending(self.tasks, task, parent):
-                    self.tasks.expand(parent, listed(self._service, task, parent))
-                yield 0.0
+        parts = Elements(self._service, task)
+        yield from self._listed(task, parts)
         files, _, size, _ = self.tasks.totals(task.id)
         waiting, lasting = self._service.pace.transfer(files, size)
         if task.status != IN_PROGRESS and waiting:
             yield self._service.clock.real(waiting)
-        schedule = _Schedule(files, self._service.clock.real(lasting))
-        for parent in self.tasks.parents(task.id):
-            with _Ending(self.tasks, task, parent):
-                yield from self._copied(run, task, parent, schedule)
+        yield from self._copied(run, task, parts, _Schedule(files, self._service.clock.real(lasting)))
         self.tasks.end(task.id, COMPLETED)
 
-    def _copied(self, run: _Run, task: Row[Any], parent: Row[Any], schedule: _Schedule) -> Iterator[float]:
-        """Copy one element, chunk by chunk."""
-        self.tasks.begin(parent)
-        if self._service.faults.transfer_fails(parent.source_uri):
-            raise Problem(500, f"FILES_TXFR_SVC_ERR The transfer was made to fail: {parent.source_uri}")
+    def _listed(self, task: Row[Any], parts: Elements) -> Iterator[float]:
+        """List the elements that have not been, many of them in one transaction."""
+        held: list[tuple[Row[Any], list[tuple[str, str, int]]]] = []
+        until = time.monotonic() + _STEP
+        for parent in self.tasks.parents(task.id):
+            if parent.status != ACCEPTED:
+                continue
+            try:
+                held.append((parent, parts.listed(parent)))
+            except Problem as problem:
+                self._failed(task, parent, problem)
+            if time.monotonic() > until or sum(len(each) for _, each in held) > _LISTED:
+                self.tasks.expand(held)
+                held = []
+                yield 0.0
+                until = time.monotonic() + _STEP
+        self.tasks.expand(held)
+
+    def _copied(self, run: _Run, task: Row[Any], parts: Elements, schedule: _Schedule) -> Iterator[float]:
+        """Copy all that is listed, chunk by chunk."""
+        parents = {parent.id: parent for parent in self.tasks.parents(task.id)}
+        copiers: dict[int, Callable[[Row[Any]], int]] = {}
 
         def check(size: int) -> None:
             run.moving += size
             if run.cancelled or self._stopping:
                 raise _Stopped
 
-        copier = copying(self._service, task, parent, check)
-        count = _CHUNK_PACED if schedule.seconds else _CHUNK
-        left = True
-        while left:
-            rows = self.tasks.chunk(parent.id, count)
-            done, failure = self._chunk(rows, copier, parent.optional)
-            left = failure is None and (len(done) < len(rows) or len(rows) == count)
-            self.tasks.settle(parent.id, done, last=not left and failure is None)
+        def copy(row: Row[Any]) -> int:
+            if row.parent_id not in copiers:
+                parent = parents[row.parent_id]
+                if self._service.faults.transfer_fails(parent.source_uri):
+                    raise Problem(
+                        500, f"FILES_TXFR_SVC_ERR The transfer was made to fail: {parent.source_uri}"
+                    )
+                copiers.clear()
+                copiers[row.parent_id] = parts.copier(parent, check)
+            return copiers[row.parent_id](row)
+
+        self.tasks.begin(task.id, [])
+        while rows := self.tasks.chunk(task.id, _CHUNK_PACED if schedule.seconds else _CHUNK):
+            self.tasks.begin(task.id, list({row.parent_id for row in rows}))
+            done, failure = self._chunk(rows, copy, parents)
+            self.tasks.settle(done)
             run.moving = 0
             if failure is not None:
-                raise failure
+                self._failed(task, parents[done[-1]["of"]], failure)
             yield schedule.rest(len(done))
 
     def _chunk(
-        self, rows: Sequence[Row[Any]], copier: Callable[[Row[Any]], int], optional: bool
+        self, rows: Sequence[Row[Any]], copy: Callable[[Row[Any]], int], parents: Mapping[int, Row[Any]]
     ) -> tuple[list[dict[str, Any]], Problem | None]:
         """Copy some children, until one fails or half a second is over; how they ended, and what failed."""
         done: list[dict[str, Any]] = []
-        until = time.monotonic() + _CHUNK_SECONDS
+        until = time.monotonic() + _STEP
         for row in rows:
-            began = self._service.clock.stamp()
+            one = {"child": row.id, "of": row.parent_id, "began": self._service.clock.stamp()}
             failure = None
-            size = 0
             try:
-                size = copier(row)
+                one |= {"to": COMPLETED, "bytes": copy(row), "error": None}
             except Problem as problem:
                 failure = problem
-            status = COMPLETED if failure is None else FAILED_OPT if optional else FAILED
-            done.append(
-                {
-                    "child": row.id,
-                    "to": status,
-                    "bytes": size,
-                    "began": began,
-                    "ended": self._service.clock.stamp(),
-                    "error": failure and failure.message,
-                }
-            )
+                status = FAILED_OPT if parents[row.parent_id].optional else FAILED
+                one |= {"to": status, "bytes": 0, "error": problem.message}
+            done.append({**one, "ended": self._service.clock.stamp()})
             if failure is not None or time.monotonic() > until:
                 return done, failure
         return done, None
+
+    def _failed(self, task: Row[Any], parent: Row[Any], problem: Problem) -> None:
+        """End a parent, and its task with it unless the parent is optional."""
+        self.tasks.end_parent(parent.id, FAILED_OPT if parent.optional else FAILED, problem.message)
+        if not parent.optional:
+            self.tasks.end(task.id, FAILED, problem.message)
+            raise _Failed from problem
 
 
 class _Schedule:
@@ -307,23 +325,3 @@ class _Schedule:
         """How long to wait after so many more files."""
         self._due += done * self._each
         return max(0.0, self._due - time.monotonic())
-
-
-class _Ending:
-    """Ends a parent when one of its steps fails, and its task with it unless the parent is optional."""
-
-    def __init__(self, tasks: Tasks, task: Row[Any], parent: Row[Any]) -> None:
-        self._tasks, self._task, self._parent = tasks, task, parent
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
-        if not isinstance(error, Problem):
-            return False
-        optional = self._parent.optional
-        self._tasks.end_parent(self._parent.id, FAILED_OPT if optional else FAILED, error.message)
-        if not optional:
-            self._tasks.end(self._task.id, FAILED, error.message)
-            raise _Failed from error
-        return True

@@ -3,6 +3,8 @@
 They are in the archive once they were archived: when the job is FINISHED, or FAILED after its application had run and
 its archiving was not skipped. Otherwise they are where the application wrote them, in the output directory on the
 execution system. Paths of the user's are below that, and links lead others than the owner to nothing outside of it.
+They are read with the rights that the job's owner has on the system: a job that was told to leave its outputs where
+its owner may not read shows nothing of what is there.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from starlette.responses import Response
 
 from weft.service.answers import Answer, Problem
 from weft.service.asking import Ask
+from weft.service.files import rights
 from weft.service.files.content import file_response, zip_response
 from weft.service.files.listing import listing
 from weft.service.files.walking import entries
@@ -37,6 +40,8 @@ _COLUMNS = (
     "exec_system_output_dir",
     "archive_system_id",
     "archive_system_dir",
+    "shared_app_ctx",
+    "shared_app_ctx_attribs",
 )
 
 
@@ -100,24 +105,27 @@ def _outputs(ask: Ask, doing: str) -> Outputs:
             f"JOBS_JOB_NOT_TERMINATED Job {uuid} has not terminated yet: user {ask.user} tenant: {ask.tenant} "
             f"job status: {row['status']}",
         )
-    system_id, folder = _where(row)
-    system = ask.service.systems.get(ask.tenant, system_id)
-    if system is None:
-        raise Problem(
-            404, f"JOBS_SYSTEM_NOT_AVAILABLE system {system_id}, which has the outputs, is not there"
-        )
-    tree = ask.service.places.tree(system)
+    system_id, folder, lent = _where(row)
+    path = clean(f"{folder}/{clean(ask.path.get('outputPath', ''))}")
+    _, tree = rights.reach(
+        ask.service, row["owner"], ask.tenant, system_id, path, "READ", shared_by=_lender(row, lent)
+    )
     if row["owner"] != ask.user:
         with tree.spot(folder) as place:
-            tree = Tree(tree.root, place.path)
-    return Outputs(system_id, tree, clean(f"{folder}/{clean(ask.path.get('outputPath', ''))}"))
+            tree.within = place.path
+    return Outputs(system_id, tree, path)
 
 
-def _where(row: RowMapping) -> tuple[str, str]:
+def _lender(row: RowMapping, what: str) -> str:
+    return str(row["shared_app_ctx"]) if what in (row["shared_app_ctx_attribs"] or "") else ""
+
+
+def _where(row: RowMapping) -> tuple[str, str, str]:
+    """System and path, and by which name an app's owner may have lent them."""
     archived = row["archive_mode"] != "NEVER" and (
         row["status"] == Status.FINISHED.value
         or (row["status"] == Status.FAILED.value and row["remote_outcome"] in _ARCHIVED)
     )
     if archived:
-        return row["archive_system_id"], row["archive_system_dir"]
-    return row["exec_system_id"], row["exec_system_output_dir"]
+        return row["archive_system_id"], row["archive_system_dir"], "SAC_ARCHIVE_SYSTEM_DIR"
+    return row["exec_system_id"], row["exec_system_output_dir"], "SAC_EXEC_SYSTEM_OUTPUT_DIR"

@@ -50,13 +50,14 @@ def job_row(
     resource: JobResource | None = None,
     hidden: bool = False,
     everybody: bool = False,
+    uuid: str | None = None,
 ) -> RowMapping:
-    """Columns of the job in the path, if the user may do this; ``resource`` is what sharing would allow it.
+    """Columns of a job (the one in the path), if the user may do this; ``resource`` is what sharing would allow it.
 
     Raises:
         Problem: 404 where there is none (or a hidden one, without ``hidden``), 403 where it is another's.
     """
-    uuid = ask.path["jobUuid"]
+    uuid = ask.path["jobUuid"] if uuid is None else uuid
     with ask.service.database.reading() as connection:
         row = connection.execute(_row(tuple(columns)), {"wanted": uuid}).mappings().one_or_none()
         if row is None or row["tenant"] != ask.tenant:

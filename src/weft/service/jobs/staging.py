@@ -11,9 +11,11 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.service.apps.model import App
+from weft.service.files.rights import Right, of_a_job
 from weft.service.files.transfers import Element
 from weft.service.jobs import containers, scripts
 from weft.service.jobs.archive import lent, url
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from weft.service.server import Service
 
 LOCAL = "tapislocal://"
+_FOLDERS = ("exec", "input", "output")
 _REMOTE = ("tapis://", "http://", "https://")
 
 
@@ -43,13 +46,22 @@ class Staging:
         """Make the job's folders on the execution system, and the archive's.
 
         Raises:
-            Problem: One of them cannot be made.
+            Problem: One of them cannot be made, or its owner may not write there.
         """
-        tree = self._service.places.tree(system)
-        for path in (job.exec_system_exec_dir, job.exec_system_input_dir, job.exec_system_output_dir):
-            tree.make(path)
+        for which in _FOLDERS:
+            path = _folder(job, which)
+            self._files(job, system, path, lent(job, f"SAC_EXEC_SYSTEM_{which.upper()}_DIR")).make(path)
         if job.archive_mode != "NEVER":
-            self._service.places.tree(archive).make(job.archive_system_dir)
+            path = job.archive_system_dir
+            self._files(job, archive, path, lent(job, "SAC_ARCHIVE_SYSTEM_DIR")).make(path)
+
+    def _files(self, job: Job, system: System, path: str, shared_by: str, need: Right = "MODIFY") -> Tree:
+        return of_a_job(self._service, job.owner, system, path, need, shared_by=shared_by)
+
+    def _real(self, job: Job, system: System, which: str) -> Path:
+        """One of the job's folders on the execution system, where it really is."""
+        path = _folder(job, which)
+        return self._files(job, system, path, lent(job, f"SAC_EXEC_SYSTEM_{which.upper()}_DIR")).real(path)
 
     def inputs(self, job: Job) -> list[Element]:
         """What is to be transferred before the job can begin."""
@@ -96,10 +108,12 @@ class Staging:
 
     def _app(self, job: Job, app: App, system: System) -> str:
         """Unpack the archive of a ZIP app into the job's folder; its executable."""
-        tree = self._service.places.tree(system)
-        folder = tree.real(job.exec_system_exec_dir)
-        brought = app.container_image.startswith(_REMOTE)
-        image = folder / _image_name(app) if brought else tree.real(app.container_image)
+        folder = self._real(job, system, "exec")
+        if app.container_image.startswith(_REMOTE):
+            image = folder / _image_name(app)
+        else:
+            path = app.container_image
+            image = self._files(job, system, path, job.shared_app_ctx, "READ").real(path)
         try:
             if not image.is_file():
                 raise BadImage("there is no such file")
@@ -113,11 +127,9 @@ class Staging:
         """Remove an archive that was brought, unless the job is to keep it."""
         keep = any(arg.arg.startswith(scripts.SAVE_ZIP) for arg in job.parameter_set.container_args)
         if app.runtime == "ZIP" and app.container_image.startswith(_REMOTE) and not keep:
-            path = self._service.places.real(system, f"{job.exec_system_exec_dir}/{_image_name(app)}")
-            path.unlink(missing_ok=True)
+            Path(self._real(job, system, "exec"), _image_name(app)).unlink(missing_ok=True)
 
     def _recipe(self, job: Job, app: App, system: System, program: str) -> Recipe:
-        tree = self._service.places.tree(system)
         views = self._views(job, system)
         queue = system.queue(job.exec_system_logical_queue)
         return Recipe(
@@ -125,13 +137,13 @@ class Staging:
             runtime=app.runtime,
             image=app.container_image,
             executable=program,
-            exec_dir=tree.real(job.exec_system_exec_dir),
-            input_dir=tree.real(job.exec_system_input_dir),
-            output_dir=tree.real(job.exec_system_output_dir),
+            exec_dir=self._real(job, system, "exec"),
+            input_dir=self._real(job, system, "input"),
+            output_dir=self._real(job, system, "output"),
             variables=self._variables(job, system, views),
             partition=queue.hpc_queue_name if queue else None,
             profile=self._profile(job),
-            mounts=list(self._mounts(job, tree)),
+            mounts=list(self._mounts(job, system)),
             arguments=_seen(" ".join(arg.arg for arg in job.parameter_set.app_args), views),
             singularity=containers.singularity(),
         )
@@ -146,21 +158,24 @@ class Staging:
                 return profile
         return None
 
-    def _mounts(self, job: Job, tree: Tree) -> Iterable[tuple[str, str]]:
+    def _mounts(self, job: Job, system: System) -> Iterable[tuple[str, str]]:
         for each in job.file_inputs:
             if each.source_url.startswith(LOCAL) and each.auto_mount_local:
                 path = each.source_url[len(LOCAL) :].partition("/")[2]
+                tree = self._files(job, system, path, each.src_shared_app_ctx, "READ")
                 yield str(tree.real(path)), posixpath.join("/TapisInput", each.target_path)
 
     def _views(self, job: Job, system: System) -> list[tuple[str, str]]:
         """Folders of the job in the host's view, and really; empty where that is the same."""
         if not self._service.systems.host(system).stand_in:
             return []
-        tree = self._service.places.tree(system)
         root = f"/{(system.root_dir or '').strip('/')}".rstrip("/")
-        paths = (job.exec_system_exec_dir, job.exec_system_input_dir, job.exec_system_output_dir)
         return sorted(
-            {(f"{root}{path}", str(tree.real(path))) for path in paths if job.uuid in path},
+            {
+                (f"{root}{_folder(job, which)}", str(self._real(job, system, which)))
+                for which in _FOLDERS
+                if job.uuid in _folder(job, which)
+            },
             key=lambda view: -len(view[0]),
         )
 
@@ -171,14 +186,18 @@ class Staging:
         tree = self._service.places.tree(system)
         real = {
             "_tapisSysRootDir": "/",
-            "_tapisExecSystemExecDir": str(tree.real(job.exec_system_exec_dir)),
-            "_tapisExecSystemInputDir": str(tree.real(job.exec_system_input_dir)),
-            "_tapisExecSystemOutputDir": str(tree.real(job.exec_system_output_dir)),
+            "_tapisExecSystemExecDir": str(self._real(job, system, "exec")),
+            "_tapisExecSystemInputDir": str(self._real(job, system, "input")),
+            "_tapisExecSystemOutputDir": str(self._real(job, system, "output")),
         }
         working = dict(given).get("_tapisJobWorkingDir")
         if working:
             real["_tapisJobWorkingDir"] = str(tree.real(working))
         return [(key, real.get(key) or _seen(value, views)) for key, value in given]
+
+
+def _folder(job: Job, which: str) -> str:
+    return str(getattr(job, f"exec_system_{which}_dir"))
 
 
 def _seen(text: str, views: Sequence[tuple[str, str]]) -> str:

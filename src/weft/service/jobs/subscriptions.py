@@ -45,8 +45,7 @@ def delete_subscriptions(ask: Ask) -> Answer:
     given = ask.path["jobUuid"]
     with ask.service.database.reading() as connection:
         job_uuid = watching.job_of_subscription(connection, given)
-    ask.path["jobUuid"] = job_uuid or given
-    job_row(ask, "unsubscribe from")
+    job_row(ask, "unsubscribe from", uuid=job_uuid or given)
     with ask.service.ledger.changing(job_uuid or given) as change:
         if job_uuid is None:
             removed = watching.forget(change.connection, given)
