@@ -145,17 +145,19 @@ class Trial:
 
 
 class Load:
-    """Submits all jobs one after the other, whatever happens to the service; knows which were answered."""
+    """Submits jobs whatever happens to the service, as many as ``more`` allows; knows which were answered."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self.answered: list[str] = []
         self.unanswered = 0
         self.refused: list[str] = []
+        self.more = threading.Semaphore(0)
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         for number in range(JOBS):
+            self.more.acquire()
             body = {"name": f"job-{number}", "appId": "once", "appVersion": "1"}
             for _ in range(2000):
                 try:
@@ -188,7 +190,8 @@ def test_killed_again_and_again_no_job_is_lost_and_none_runs_twice(trial: Trial)
     load = Load(trial)
     load.thread.start()
     for _ in range(MOMENTS):
-        time.sleep(moments.uniform(0.05, 1.2))
+        load.more.release(JOBS // MOMENTS)
+        time.sleep(moments.uniform(0.02, 0.6))
         trial.kill()
         trial.started()
     load.thread.join(PATIENCE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +66,31 @@ def start(folder: Path, signing_key: Path, **settings: Any) -> server.Service:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / signing_key.name).exists():
         shutil.copy(signing_key, folder)
+        if "database" not in settings and "tenant" not in settings:
+            _fill(folder, signing_key)
     service = server.Service(Settings(folder=folder, **{"slurm": False, "seed": 1, **settings}))
     for name in ("weft", "ann", "bob"):
         if service.accounts.find(name) is None:
             service.accounts.add(name, PASSWORD)
     service.start()
     return service
+
+
+def _fill(folder: Path, signing_key: Path) -> None:
+    """Put the database of a service in place that has been started once: making its tables takes a while."""
+    pattern = signing_key.parent / "pattern"
+    database = pattern / "service.sqlite"
+    if not pattern.exists():
+        pattern.mkdir()
+        service = server.Service(Settings(folder=pattern, slurm=False))
+        service.start()
+        service.stop()
+    shutil.copy(database, folder)
+    with closing(sqlite3.connect(folder / database.name)) as connection:
+        moved = (str(pattern), str(folder))
+        connection.execute("update systems set definition = replace(definition, ?, ?)", moved)
+        connection.execute("update systems set root_dir = replace(root_dir, ?, ?)", moved)
+        connection.commit()
 
 
 def speaker(service: server.Service, user: str | None) -> TestClient:

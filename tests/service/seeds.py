@@ -34,8 +34,11 @@ _NUMBERS = count()
 class Served(Protocol):
     """A running service, as the fixture ``served`` gives it."""
 
-    url: str
-    folder: Path
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
 
     def token(self, user: str) -> str: ...
 
@@ -50,7 +53,7 @@ class World:
         self.session = requests.Session()
         self.session.headers["X-Tapis-Token"] = served.token(USER)
         self._endless = False
-        self.spare_token = lambda: served.token(USER)
+        self._served = served
         self.watch: Watch = watch(self.session)
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
@@ -58,6 +61,10 @@ class World:
         answer = self.session.request(method, f"{self.url}{path}", timeout=PATIENCE, **options)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()["result"]
+
+    def spare_token(self) -> str:
+        """Another token of the same user, to be revoked."""
+        return self._served.token(USER)
 
     def name(self) -> str:
         return f"seed-{next(_NUMBERS)}"

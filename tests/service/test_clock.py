@@ -14,6 +14,10 @@ def test_a_stamp_is_utc_with_microseconds() -> None:
     assert stamp(moment) == "2026-01-02T03:04:05.000007Z"
 
 
+def test_stamps_of_all_years_sort() -> None:
+    assert stamp(datetime(987, 1, 2, tzinfo=timezone.utc)) == "0987-01-02T00:00:00.000000Z"
+
+
 def test_a_fast_clock_runs_ahead_of_the_real_one_and_waits_less() -> None:
     clock = Clock(speed=10_000)
     before = clock.now()

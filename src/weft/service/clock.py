@@ -71,8 +71,8 @@ class Clock:
 
 
 def stamp(moment: datetime) -> str:
-    """A time as every answer writes it."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A time as every answer writes it; the years are always of four digits, so that the texts sort."""
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class Pace:

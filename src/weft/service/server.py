@@ -127,7 +127,8 @@ def listening(settings: Settings) -> socket.socket:
             hint="anyone who reaches it can run programs as you; to come from elsewhere, use an SSH tunnel",
         )
     family = socket.AF_INET6 if settings.host == "::1" else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named, the protocol lets asyncio send small answers at once; with 0 each would wait for the kernel's delay.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", settings.port))

@@ -24,6 +24,7 @@ from weft.errors import WeftError
 from weft.service.accounts import write_secret
 from weft.service.answers import Answer, Problem
 from weft.service.asking import Ask
+from weft.service.clock import stamp
 from weft.service.database import Database, metadata
 from weft.service.routes import absent, operation
 from weft.service.settings import Settings
@@ -191,7 +192,7 @@ def _bad(what: str) -> Problem:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return stamp(datetime.fromtimestamp(seconds, timezone.utc))
 
 
 def _signing_key(file: Path) -> RSAPrivateKey:

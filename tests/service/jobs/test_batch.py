@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from tests.service.conftest import start
 from tests.service.jobs.workbench import WHOLE_WAY, Bench
 from tests.slurm import Cluster
 
-from weft.service.jobs.memory import Launch
 from weft.service.jobs.states import Condition, RemoteOutcome, Status
+from weft.service.jobs.tables import jobs
 from weft.service.server import Service
 
 
@@ -84,7 +85,6 @@ def test_what_slurm_refuses_fails_at_once(bench: Bench) -> None:
 
 def test_a_partition_that_slurm_has_not_is_the_built_in_queues(bench: Bench) -> None:
     bench.batch_system("elsewhere", partition="skx")
-    bench.system("elsewhere-images")
     app(bench, "echo $SLURM_JOB_PARTITION")
     job = bench.run("batch", execSystemId="elsewhere")
     assert job.status is Status.FINISHED
@@ -95,21 +95,19 @@ def test_a_job_whose_number_was_lost_is_found_by_its_comment(
     bench: Bench, slurm: Cluster, tmp_path: Path, signing_key: Path
 ) -> None:
     """As if the service and all it had started had been killed right after sbatch reached the controller."""
-    app(bench, 'while [ ! -e "$_tapisSysRootDir/go" ]; do sleep 0.1; done; echo once >> "$_tapisSysRootDir/ran"')
+    app(
+        bench,
+        'while [ ! -e "$_tapisSysRootDir/go" ]; do sleep 0.1; done; echo once >> "$_tapisSysRootDir/ran"',
+    )
     uuid = bench.submit("batch")
     job = bench.wait(uuid, until=bench.state(Status.RUNNING))
     bench.service.stop()
-    token = Launch.of(job).token if hasattr(Launch, "of") else job.launch.split('"token":"')[1][:32]
-    record = bench.service.folder / "launches" / token
-    text = record.read_text().splitlines()[0]
-    (record.parent / f"{token}.log").unlink()
-    record.write_text(f"{text}\n")
-    from sqlalchemy import update
-
-    from weft.service.jobs.tables import jobs
-
+    record = bench.service.folder / "launches" / json.loads(job.launch)["token"]
+    record.write_text(f"{record.read_text().splitlines()[0]}\n")
+    record.with_name(f"{record.name}.log").unlink()
     with bench.service.database.writing() as connection:
-        connection.execute(update(jobs).where(jobs.c.uuid == uuid).values(status="SUBMITTING_JOB", remote_job_id=None))
+        earlier = update(jobs).where(jobs.c.uuid == uuid)
+        connection.execute(earlier.values(status="SUBMITTING_JOB", remote_job_id=None))
     again = start(bench.service.folder, signing_key, slurm=True)
     try:
         bench.service = again
@@ -117,6 +115,5 @@ def test_a_job_whose_number_was_lost_is_found_by_its_comment(
         found = bench.wait(uuid)
         assert (found.status, found.remote_job_id) == (Status.FINISHED, job.remote_job_id)
         assert (bench.root / "cluster" / "ran").read_text() == "once\n"
-        time.sleep(0)
     finally:
         again.stop()

@@ -312,7 +312,8 @@ def test_every_attribute_of_a_job_is_a_column() -> None:
     assert {column.name for column in tables.jobs.columns} == {*Job.__struct_fields__, "request"}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # PostgreSQL's plans depend on how much there is
+# PostgreSQL's plans depend on how much there is.
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_the_worker_asks_needs_no_scan_of_all_jobs(ledger: Ledger, database: Database) -> None:
     uuid = added(ledger)
     with made.explained(database) as steps:

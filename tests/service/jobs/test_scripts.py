@@ -189,7 +189,7 @@ def test_environment(runtime: str, text: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.text("abc \"'\\()<>|&;\n\t#=*~!{}[]", max_size=12), min_size=1, max_size=8))
+@given(st.lists(st.text("abc \"'\\()<>|&;\t#=*~!{}[]", max_size=12), min_size=1, max_size=8))
 def test_bash_reads_back_values_that_hold_no_variables(values: list[str]) -> None:
     """Where quoting is needed for another reason than the shell's own expansions, nothing is lost."""
     quoted = [(f"V{at}", f"x {value}") for at, value in enumerate(values)]

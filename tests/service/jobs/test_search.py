@@ -125,7 +125,6 @@ STATEMENTS: list[tuple[list[str], list[int]]] = [
     (["status = 'FINISHED' AND name = 'job-1'"], [1]),
     (["(status = 'FINISHED' AND name = 'job-0') ", " OR (tags IN ('odd'))"], [0, 1, 3]),
     (["nodeCount BETWEEN 1 AND 2"], [0, 1, 2]),
-    (["name LIKE 'job%' AND NOT_there = 1"], []),
     (["name NOT IN ('job-1', 'job-2')"], [0, 3]),
     ([], [0, 1, 2, 3]),
 ]
@@ -144,21 +143,19 @@ def fill(service: Service) -> None:
         add(service, number, status=Status(status), node_count=max(number, 1), tags=tags)
 
 
-@pytest.mark.parametrize(("query", "wanted"), SEARCHES)
-def test_search_by_parameters(
-    four: Service, client: Client, query: dict[str, str], wanted: list[int]
-) -> None:
-    items = found(client(), "/v3/jobs/search", orderBy="created", **query)
-    assert names(items) == [f"job-{number}" for number in wanted]
+def test_search_by_parameters(four: Service, client: Client) -> None:
+    speak = client()
+    for query, wanted in SEARCHES:
+        items = found(speak, "/v3/jobs/search", orderBy="created", **query)
+        assert names(items) == [f"job-{number}" for number in wanted], query
 
 
-@pytest.mark.parametrize(("parts", "wanted"), STATEMENTS)
-def test_search_by_statement(four: Service, client: Client, parts: list[str], wanted: list[int]) -> None:
-    answer = client().post("/v3/jobs/search", json={"search": parts}, params={"orderBy": "created"})
-    if "NOT_there" in "".join(parts):
-        assert answer.status_code == 400
-    else:
-        assert names(answer.json()["result"]) == [f"job-{number}" for number in wanted]
+def test_search_by_statement(four: Service, client: Client) -> None:
+    speak = client()
+    for parts, wanted in STATEMENTS:
+        answer = speak.post("/v3/jobs/search", json={"search": parts}, params={"orderBy": "created"})
+        assert answer.status_code == 200, (parts, answer.text)
+        assert names(answer.json()["result"]) == [f"job-{number}" for number in wanted], parts
 
 
 def test_postgresql_finds_the_same(make_service: Callable[..., Service], postgresql_database: str) -> None:
@@ -195,30 +192,29 @@ def test_select_chooses_attributes_and_always_the_uuid(four: Service, client: Cl
     assert speak.get("/v3/jobs/search", params={"select": "nothing"}).status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("query", "body"),
-    [
-        ({"nothing.eq": "1"}, None),
-        ({"name.is": "1"}, None),
-        ({"created.gt": "yesterday"}, None),
-        ({"nodeCount": "many"}, None),
-        ({"listType": "OURS"}, None),
-        ({"launch.eq": "x"}, None),
-        ({}, {"search": ["name = "]}),
-        ({}, {"search": ["name = 'a'; DROP TABLE jobs"]}),
-        ({}, {"search": "name = 'a'"}),
-        ({}, {"search": ["request LIKE '%'"]}),
-        ({}, []),
-    ],
-)
-def test_searches_that_mean_nothing_are_refused(
-    four: Service, client: Client, query: dict[str, str], body: Any
-) -> None:
-    answer = client().request(
-        "POST" if body is not None else "GET", "/v3/jobs/search", params=query, json=body
-    )
-    assert answer.status_code == 400
-    assert answer.json()["status"] == "error"
+MEANINGLESS: list[tuple[dict[str, str], Any]] = [
+    ({"nothing.eq": "1"}, None),
+    ({"name.is": "1"}, None),
+    ({"created.gt": "yesterday"}, None),
+    ({"nodeCount": "many"}, None),
+    ({"listType": "OURS"}, None),
+    ({"launch.eq": "x"}, None),
+    ({}, {"search": ["name = "]}),
+    ({}, {"search": ["name LIKE 'job%' AND NOT_there = 1"]}),
+    ({}, {"search": ["name = 'a'; DROP TABLE jobs"]}),
+    ({}, {"search": "name = 'a'"}),
+    ({}, {"search": ["request LIKE '%'"]}),
+    ({}, []),
+]
+
+
+def test_searches_that_mean_nothing_are_refused(four: Service, client: Client) -> None:
+    speak = client()
+    for query, body in MEANINGLESS:
+        method = "POST" if body is not None else "GET"
+        answer = speak.request(method, "/v3/jobs/search", params=query, json=body)
+        assert answer.status_code == 400, (query, body, answer.text)
+        assert answer.json()["status"] == "error"
 
 
 def test_lists_are_of_ones_own_and_of_what_is_shared(service: Service, client: Client) -> None:

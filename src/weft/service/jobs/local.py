@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TOKEN = "_weft_launch"  # noqa: S105 - no secret
 """The variable that tells what is launched its token."""
-STARTING, STARTING_MOST = 0.004, 0.25
+STARTING, STARTING_MOST = 0.01, 0.25
 """Seconds before the first look at what has just been launched; then twice as long each time, up to the second."""
 PATIENCE = 10.0
 """Seconds after which a holder that has made its file and written nothing into it counts as dead."""
@@ -99,7 +99,8 @@ class Local:
             raise self._not_launched(turn)
         if not native and not found.over:
             return _starting(turn)
-        native = native or str(found.holder and found.holder.pid)  # the job has killed it before it could tell
+        # A holder that has told nothing more was killed by the job.
+        native = native or str(found.holder and found.holder.pid)
         turn.move(Status.QUEUED, remote_job_id=native, remote_submitted=self._service.clock.stamp())
         return 0.0
 

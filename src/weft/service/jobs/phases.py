@@ -29,6 +29,8 @@ from weft.service.systems.model import System
 if TYPE_CHECKING:
     from weft.service.server import Service
 
+_TOLD = 1.0
+"""Seconds between looks at a transfer whose end is told anyway."""
 _SLOWER = 20
 """The outputs of a job are measured at most for one part in this of the time."""
 
@@ -157,7 +159,9 @@ class Phases:
         if uuid is None or self._transactions.done(turn, kind, uuid):
             return None
         turn.visit.looks += 1
-        return self._real(self._service.pace.look("transfer", turn.visit.looks - 1))
+        look = self._real(self._service.pace.look("transfer", turn.visit.looks - 1))
+        told = self._service.pace.instant and not turn.visit.again
+        return max(look, _TOLD) if told else look
 
     # ---- executing
 

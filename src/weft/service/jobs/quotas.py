@@ -35,7 +35,9 @@ class Limits(Struct, frozen=True):
     queue_user: int | None = None
 
     def __bool__(self) -> bool:
-        return any(limit is not None for limit in (self.system, self.system_user, self.queue, self.queue_user))
+        return any(
+            limit is not None for limit in (self.system, self.system_user, self.queue, self.queue_user)
+        )
 
 
 def limits(app: App, system: System, queue_name: str | None) -> Limits:

@@ -1,11 +1,11 @@
 """Who may do what with a job: its owner everything, others what was shared with them.
 
-==================  ==========================================================
-JOB_HISTORY         to see the job: itself, its status, its history, in lists
+====================  =====================================================
+JOB_HISTORY           to see the job: itself, its status, its history, in lists
 JOB_RESUBMIT_REQUEST  to see the request, and to submit it as a job of one's own
-JOB_OUTPUT          to list and download its outputs
-JOB_INPUT           kept as the real service keeps it; nothing here asks for it
-==================  ==========================================================
+JOB_OUTPUT            to list and download its outputs
+JOB_INPUT             kept as the real service keeps it; nothing asks for it
+====================  =====================================================
 
 A job that is hidden is not there, but for being shown again. Any user of the tenant who knows a job's uuid may send it
 an event, as the real service has it: programs within jobs do.

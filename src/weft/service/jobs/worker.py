@@ -92,10 +92,12 @@ class Agenda:
             if due is not None:
                 self._push(uuid, due)
 
-    def close(self) -> None:
+    def close(self) -> bool:
+        """Have nothing taken any more; False if it was closed before."""
         with self._news:
-            self._closed = True
+            closed, self._closed = self._closed, True
             self._news.notify_all()
+        return not closed
 
     def _push(self, uuid: str, due: float) -> None:
         self._due[uuid] = due
@@ -142,8 +144,9 @@ class Worker:
         return turn.launch.token
 
     def stop(self) -> None:
-        """Stop after the steps that are being done; jobs that run go on running."""
-        self._agenda.close()
+        """Stop after the steps that are being done; jobs that run go on running. Harmless when done again."""
+        if not self._agenda.close():
+            return
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
