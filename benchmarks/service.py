@@ -39,7 +39,7 @@ from starlette.routing import Route
 async def echo(request):
     return Response(await request.body(), media_type="application/json")
 
-door = socket.socket(); door.bind(("127.0.0.1", 0))
+door = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP); door.bind(("127.0.0.1", 0))
 print(door.getsockname()[1], flush=True)
 app = Starlette(routes=[Route("/v3/jobs/submit", echo, methods=["POST"])])
 config = uvicorn.Config(app, access_log=False, log_config=None, http="h11", loop="asyncio", lifespan="off")

@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 
 from weft.service.answers import Problem
-from weft.service.database import metadata
+from weft.service.database import REMEMBERED, metadata
 
 Need = Literal["READ", "EXECUTE", "MODIFY", "OWN"]
 PERMISSIONS = ("READ", "MODIFY", "EXECUTE")
@@ -57,6 +57,7 @@ grants = Table(
     Column("permission", String(16), nullable=False),
     PrimaryKeyConstraint("tenant", "kind", "id", "user", "permission"),
     Index("grants_of_user", "tenant", "kind", "user"),
+    info=REMEMBERED,
 )
 shares = Table(
     "shares",
@@ -69,6 +70,7 @@ shares = Table(
     Column("created", String(32), nullable=False),
     PrimaryKeyConstraint("tenant", "kind", "id", "grantee"),
     Index("shares_with_user", "tenant", "kind", "grantee"),
+    info=REMEMBERED,
 )
 
 

@@ -10,9 +10,9 @@ writers queue at a lock of this process; readers never wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -20,6 +20,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from weft.errors import WeftError
 
 metadata = MetaData()
+REMEMBERED = {"remembered": True}
+"""``info`` of tables that change seldom and are asked for at every turn: what is read of them may be remembered."""
+
+T = TypeVar("T")
+
+_CHANGED = "weft: a remembered table has changed"
+_MOST_KNOWN = 4096
 
 
 class Database:
@@ -30,6 +37,9 @@ class Database:
         self._sqlite = self.engine.dialect.name == "sqlite"
         self._turn = threading.Lock()
         self._writing = threading.local()
+        self._counting = threading.Lock()
+        self.edition = 0
+        """Goes up with every change to a remembered table."""
 
     def create(self) -> None:
         """Make the tables that are not there yet.
@@ -58,17 +68,41 @@ class Database:
             raise RuntimeError("a transaction within a transaction: pass the connection on instead")
         self._writing.now = True
         try:
-            if self._sqlite:
-                with self._turn, self.engine.begin() as connection:
-                    yield connection
-            else:
-                with self.engine.begin() as connection:
-                    yield connection
+            with self._turn if self._sqlite else nullcontext(), self.engine.begin() as connection:
+                connection.info.pop(_CHANGED, None)
+                yield connection
+                changed = connection.info.pop(_CHANGED, False)
+            if changed:
+                with self._counting:
+                    self.edition += 1
         finally:
             self._writing.now = False
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+class Memory(Generic[T]):
+    """What was worked out from remembered tables, for as long as none of them changes. Safe to share between threads.
+
+    What it gives is shared by all who ask: it must not be changed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[Hashable, tuple[int, T]] = {}
+
+    def recall(self, key: Hashable, work_out: Callable[[], T]) -> T:
+        """What belongs to the key; an exception of ``work_out`` is passed on, and not remembered."""
+        edition = self._database.edition  # first: what is read while something changes counts for before
+        known = self._known.get(key)
+        if known is not None and known[0] == edition:
+            return known[1]
+        found = work_out()
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[key] = (edition, found)
+        return found
 
 
 def _engine(url: str) -> Engine:
@@ -77,14 +111,21 @@ def _engine(url: str) -> Engine:
             engine = create_engine(url, connect_args={"timeout": 60}, pool_size=50, max_overflow=-1)
             event.listen(engine, "connect", _tune)
             event.listen(engine, "begin", _begin)
-            return engine
-        return create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+        else:
+            engine = create_engine(url, pool_size=20, max_overflow=40, pool_pre_ping=True)
+        event.listen(engine, "after_execute", _note)
+        return engine
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise WeftError(
             f"this is no database that can be used: {error}",
             where="--database",
             hint="a URL such as postgresql+psycopg://user@localhost/weft; pip install 'weft[postgresql]'",
         ) from error
+
+
+def _note(connection: Connection, statement: Any, *_: object) -> None:
+    if getattr(statement, "is_dml", False) and statement.table.info.get("remembered"):
+        connection.info[_CHANGED] = True
 
 
 def _tune(connection: Any, _record: object) -> None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from weft.service.database import metadata
+from weft.service.database import REMEMBERED, metadata
 from weft.service.search import Attribute, Kind
 from weft.service.systems.attributes import Definition
 
@@ -63,6 +63,7 @@ class Shelf(Generic[D]):
             UniqueConstraint("tenant", *key),
             Index(f"{name}_of_owner", "tenant", "owner", "id"),
             Index(f"{name}_by_time", "tenant", "created"),
+            info=REMEMBERED,
         )
         newest = self.table.c.latest
         # Two who create the same id at once cannot both be the latest.

@@ -11,6 +11,7 @@ from weft.service.access import Need, rights
 from weft.service.answers import Problem
 from weft.service.apps import rules
 from weft.service.apps.model import App
+from weft.service.database import Memory
 from weft.service.definitions import Shelf
 from weft.service.register import Given, Register, Surroundings, View, Words
 
@@ -63,6 +64,7 @@ class Apps(Register[App]):
 
     def __init__(self, service: Surroundings) -> None:
         super().__init__(service, SHELF)
+        self._visible: Memory[App] = Memory(service.database)
 
     # For other parts of the service
 
@@ -77,12 +79,20 @@ class Apps(Register[App]):
     ) -> App:
         """The app as far as a user may use it, with who shared it; without a version the one created last.
 
+        It is not to be changed.
+
         Raises:
             Problem: 404 where there is none that the user may read, 403 where this may not be done.
         """
-        with self.database.reading() as connection:
-            app, held = self.held(connection, user, tenant, app_id, version, need=need, doing=need.lower())
-        return msgspec.structs.replace(app, shared_app_ctx=held.grantor)
+
+        def found() -> App:
+            with self.database.reading() as connection:
+                app, held = self.held(
+                    connection, user, tenant, app_id, version, need=need, doing=need.lower()
+                )
+            return msgspec.structs.replace(app, shared_app_ctx=held.grantor)
+
+        return self._visible.recall((user, tenant, app_id, version, need), found)
 
     # What apps add to the life of a definition
 

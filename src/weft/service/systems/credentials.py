@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 
 from weft.service.access import one_of
-from weft.service.database import metadata
+from weft.service.database import REMEMBERED, metadata
 from weft.service.systems.attributes import CALLER
 from weft.service.systems.model import AuthnMethod, Credential, System
 
@@ -50,6 +50,7 @@ credentials = Table(
     Column("sealed", Text, nullable=False),
     Column("created", String(32), nullable=False),
     PrimaryKeyConstraint("tenant", "system", "target", "dynamic"),
+    info=REMEMBERED,
 )
 
 _PARTS: tuple[tuple[AuthnMethod, tuple[str, ...]], ...] = (

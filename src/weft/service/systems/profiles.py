@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from weft.service.answers import Problem
 from weft.service.asking import checked
 from weft.service.clock import Clock
-from weft.service.database import Database, metadata
+from weft.service.database import REMEMBERED, Database, metadata
 from weft.service.systems.attributes import CALLER
 from weft.service.systems.model import SchedulerProfile
 
@@ -25,6 +25,7 @@ scheduler_profiles = Table(
     Column("owner", String(64), nullable=False),
     Column("definition", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "name"),
+    info=REMEMBERED,
 )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from weft.service.access import Need
 from weft.service.answers import Problem
 from weft.service.asking import checked
+from weft.service.database import Memory
 from weft.service.definitions import Shelf
 from weft.service.register import Given, Register, Surroundings, View, Words
 from weft.service.systems import children, rules
@@ -77,31 +78,45 @@ class Systems(Register[System]):
         self.folder: Path = service.folder
         self.credentials = Credentials(service.folder)
         self.profiles = Profiles(service.database, service.clock)
+        self._there: Memory[System | None] = Memory(service.database)
+        self._visible: Memory[System] = Memory(service.database)
+        self._logins: Memory[str] = Memory(service.database)
 
     # For other parts of the service
 
     def get(self, tenant: str, system_id: str) -> System | None:
-        """The system of that id, whoever asks; None where there is none, or a deleted one."""
-        with self.database.reading() as connection:
-            system = self.shelf.find(connection, tenant, system_id)
-        return None if system is None or system.deleted else system
+        """The system of that id, whoever asks; None where there is none, or a deleted one. Not to be changed."""
+
+        def found() -> System | None:
+            with self.database.reading() as connection:
+                system = self.shelf.find(connection, tenant, system_id)
+            return None if system is None or system.deleted else system
+
+        return self._there.recall((tenant, system_id), found)
 
     def visible(
         self, user: str, tenant: str, system_id: str, need: Need = "READ", *, grantor: str | None = None
     ) -> System:
         """The system as far as a user may use it; ``grantor`` lends his rights, as the one who shared an app does.
 
+        It is not to be changed.
+
         Raises:
             Problem: 404 where there is none that the user may read, 403 where this may not be done.
         """
-        doing = need.lower()
-        with self.database.reading() as connection:
-            try:
-                return self.held(connection, user, tenant, system_id, need=need, doing=doing)[0]
-            except Problem:
-                if grantor is None or need == "MODIFY":
-                    raise
-            return self.held(connection, grantor, tenant, system_id, need=need, doing=doing)[0]
+        try:
+            return self._visible_to(user, tenant, system_id, need)
+        except Problem:
+            if grantor is None or need == "MODIFY":
+                raise
+        return self._visible_to(grantor, tenant, system_id, need)
+
+    def _visible_to(self, user: str, tenant: str, system_id: str, need: Need) -> System:
+        def found() -> System:
+            with self.database.reading() as connection:
+                return self.held(connection, user, tenant, system_id, need=need, doing=need.lower())[0]
+
+        return self._visible.recall((user, tenant, system_id, need), found)
 
     def host(self, system: System) -> Host:
         """The system's host as it is here."""
@@ -113,8 +128,12 @@ class Systems(Register[System]):
 
     def login_user(self, system: System, user: str) -> str:
         """The user on the host when `user` asks: a static one, the one a credential names, or the same."""
-        with self.database.reading() as connection:
-            return self.credentials.login_user(connection, system, user)
+
+        def found() -> str:
+            with self.database.reading() as connection:
+                return self.credentials.login_user(connection, system, user)
+
+        return self._logins.recall((system.tenant, system.id, user), found)
 
     def profile(self, tenant: str, name: str) -> SchedulerProfile | None:
         """The scheduler profile of that name."""
