@@ -122,7 +122,7 @@ def _all_ended(port: int, token: str, count: int) -> None:
 
 
 def _pages(options: Options) -> list[Check]:
-    stored = options.choose(STORED, QUICK_STORED)
+    stored = STORED if options.judged else QUICK_STORED
     print(f"\nservice: {stored} stored jobs against {FEW}")
     with (
         _served(options.folder / "few") as (_, few, token_few),
@@ -194,7 +194,7 @@ def _median(port: int, token: str, path: str) -> float:
 
 
 def _large_files(options: Options) -> list[Check]:
-    size = options.choose(SIZE, QUICK_SIZE)
+    size = SIZE if options.judged else QUICK_SIZE
     print(f"\nservice: one file of {size / 2**20:.0f} MiB up and down")
     with _served(options.folder / "files") as (service, port, token):
         path = "/v3/files/ops/storage/weft/large.bin"

@@ -90,6 +90,7 @@ def test_it_stops_when_told_to_without_a_traceback(serve, number, code) -> None:
     running = serve()
     assert running.stop(number) == code
     assert "Traceback" not in running.said.read_text()
+    assert not (running.folder / "address").exists()
 
 
 def test_it_starts_again_with_all_it_knew(serve) -> None:
@@ -133,6 +134,9 @@ def test_a_user_who_is_added_meanwhile_can_log_in(serve) -> None:
         said="battery staple\n",
     )
     assert (added.returncode, added.stdout) == (0, "bob can log in now\n")
+    words = ("--folder", str(running.folder), "user", "add", "weft", "--password-stdin")
+    assert weft("serve", *words, said="battery staple\n").stdout == "weft has a new password\n"
+    assert not (running.folder / "password").exists()
     assert login(running, "bob", "battery staple").status_code == 201
     assert login(running, "bob", "wrong").status_code == 401
     assert weft("serve", "--folder", str(running.folder), "user", "list").stdout == "bob\nweft\n"
@@ -152,6 +156,10 @@ def test_localhost_is_the_same_service(serve) -> None:
         (["--port", "99999"], 2, "port"),
         (["--pace", "slow"], 2, "pace"),
         (["--speed", "0"], 2, "speed"),
+        (["--speed", "nan"], 2, "speed"),
+        (["--folder", ""], 2, "folder"),
+        (["--folder", "/dev/null/x"], 1, "--folder"),
+        (["--folder", "x" * 300], 1, "--folder"),
         (["--database", "nonsense"], 1, "no database that can be used"),
         (["--database", "postgresql+psycopg://x@127.0.0.1:1/x"], 1, "the database cannot be used"),
         (["--faults", "missing.json"], 2, "missing.json"),

@@ -38,6 +38,7 @@ def test_a_password_gives_an_access_token_and_no_refresh_token(anybody) -> None:
 def test_a_form_does_as_well_as_json(anybody) -> None:
     form = {"grant_type": "password", "username": "ann", "password": PASSWORD}
     assert anybody.post(TOKENS, data=form).status_code == 201
+    assert anybody.post(TOKENS, data={**form, "client_id": "a\0b"}).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,14 @@ def test_a_clock_at_normal_speed_shows_the_real_time() -> None:
     assert abs(Clock().now() - datetime.now(timezone.utc)) < timedelta(seconds=5)
 
 
+def test_a_clock_at_normal_speed_does_not_fall_back_behind_a_fast_one() -> None:
+    clock, seen = Clock(), datetime.now(timezone.utc) + timedelta(days=3)
+    clock.not_before(seen)
+    assert seen <= clock.now() < seen + timedelta(seconds=5)
+    clock.not_before(seen - timedelta(days=1))
+    assert seen <= clock.now() < seen + timedelta(seconds=5)
+
+
 def test_instant_waits_for_nothing() -> None:
     pace = Pace("instant")
     assert {pace.phase(status) for status in Status} == {0.0}

@@ -113,6 +113,22 @@ def test_many_write_at_the_same_time(database: Database) -> None:
     assert numbers(database, OFTEN) == sorted(list(range(8)) * 20)
 
 
+def test_a_database_has_one_service(
+    postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.service.database._PATIENCE", 0.0)
+    first, second = Database(postgresql_database), Database(postgresql_database)
+    first.claim()
+    with pytest.raises(WeftError, match="another service"):
+        second.claim()
+    first.close()
+    second.claim()
+    second.close()
+    file = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    file.claim()  # as its folder is
+    file.close()
+
+
 @pytest.mark.parametrize(
     "url", ["nonsense", "sqlite:////nowhere/at/all/x.sqlite", "mysql://x/y", "postgresql://x:1/y"]
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +25,17 @@ FIRST_USER = "weft"
 PASSWORD_FILE = "password"  # noqa: S105 - the name of a file
 ADDRESS_FILE = "address"
 
+
+def _folder(_ctx: click.Context, _param: click.Parameter, value: str | Path) -> Path:
+    if value == "":  # an unset variable of a script, most likely; as a path it would be the folder one is in
+        raise click.BadParameter("the name of a folder is needed")
+    return Path(value)
+
+
 folder_option = click.option(
     "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    callback=_folder,
+    type=click.Path(file_okay=False),
     default=lambda: Path.home() / ".weft" / "service",
     show_default="~/.weft/service",
     help="Where the service keeps all it knows: users, keys, database, files of its systems.",
@@ -33,6 +45,12 @@ folder_option = click.option(
 def _tenant(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,23}", value):
         raise click.BadParameter("small letters, digits and dashes, at most 24, beginning with a letter")
+    return value
+
+
+def _speed(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("a number is needed")
     return value
 
 
@@ -58,6 +76,7 @@ def _tenant(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
 @click.option(
     "--speed",
     type=click.FloatRange(0.01, 10_000),
+    callback=_speed,
     default=1.0,
     show_default=True,
     help="Divide the waits of --pace tapis by this; the clock in histories runs as much faster.",
@@ -116,6 +135,8 @@ def add(folder: Path, name: str, password_stdin: bool, email: str, full_name: st
     accounts = Accounts(folder / "users.json")
     known = accounts.find(name) is not None
     accounts.add(name, _password(password_stdin), full_name=full_name, email=email)
+    if name == FIRST_USER:
+        (folder / PASSWORD_FILE).unlink(missing_ok=True)  # it holds one that is good no longer
     click.echo(f"{name} has a new password" if known else f"{name} can log in now")
     return Exit.DONE
 
@@ -154,15 +175,42 @@ def _serve(options: dict[str, Any]) -> int:
     options["folder"] = Path(os.path.abspath(options["folder"]))  # noqa: PTH100 - no links are to be followed
     settings = Settings(**options)
     with server.held(settings.folder), server.listening(settings) as door:
+        (settings.folder / ADDRESS_FILE).unlink(missing_ok=True)  # of a service that was killed
         service = server.Service(settings)
         _first_user(service)
         service.start()
-        try:
-            address = f"http://{_name(settings.host)}:{door.getsockname()[1]}"
-            server.web_server(service, lambda: _announce(service, address)).run(sockets=[door])
-        finally:
-            service.stop()
+        with _terminated_in_the_end():
+            try:
+                address = f"http://{_name(settings.host)}:{door.getsockname()[1]}"
+                server.web_server(service, lambda: _announce(service, address)).run(sockets=[door])
+            finally:
+                (settings.folder / ADDRESS_FILE).unlink(missing_ok=True)
+                service.stop()
     return Exit.DONE
+
+
+class _Terminated(BaseException):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def _terminated_in_the_end() -> Iterator[None]:
+    """Let SIGTERM end what is within, and then the process as it always does.
+
+    The HTTP server stops at a signal and then sends it to this process again, which would die before all the rest.
+    """
+
+    def told(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield
+    except _Terminated:
+        signal.signal(signal.SIGTERM, before)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _first_user(service: Service) -> None:

@@ -55,6 +55,11 @@ class Accounts:
     def find(self, name: str) -> User | None:
         return self._read().get(name)
 
+    def is_admin(self, name: str) -> bool:
+        """May this user do what concerns the whole service?"""
+        user = self.find(name)
+        return user is not None and user.admin
+
     def add(self, name: str, password: str, *, full_name: str = "", email: str = "") -> None:
         """Add a user, or give one a new password.
 

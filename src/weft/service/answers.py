@@ -30,9 +30,14 @@ class Problem(Exception):
     def __init__(self, status: int, message: str, *, result: object = None, outcome: str = ERROR) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        self.message = legible(message)
         self.result = result
         self.outcome = outcome
+
+
+def legible(text: str) -> str:
+    """The text as answers and databases can carry it: what is no UTF-8 in the name of a file, and NUL, become ``?``."""
+    return text.encode("utf-8", "replace").replace(b"\0", b"?").decode()
 
 
 class Envelope(Struct, frozen=True):

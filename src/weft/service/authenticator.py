@@ -202,9 +202,12 @@ def _asked_token(ask: Ask) -> NewToken:
     if not ask.request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return ask.body(NewToken, drop_nulls=True)
     try:
-        return checked(dict(parse_qsl(ask.raw().decode(), max_num_fields=50)), NewToken)
+        given = dict(parse_qsl(ask.raw().decode(), max_num_fields=50))
     except ValueError as error:
         raise Problem(400, f"AUTHENTICATOR_INVALID_REQUEST The form cannot be read: {error}") from error
+    if any("\0" in value for value in given.values()):
+        raise Problem(400, "AUTHENTICATOR_INVALID_REQUEST The form holds a NUL character")
+    return checked(given, NewToken)
 
 
 def _by_password(ask: Ask, asked: NewToken, client: str) -> dict[str, Any]:

@@ -52,11 +52,12 @@ class Clock:
         self.speed = speed
         self._began = datetime.now(timezone.utc)
         self._mark = time.monotonic()
+        self._ahead = timedelta(0)
 
     def now(self) -> datetime:
         if self.speed == 1.0:
-            return datetime.now(timezone.utc)
-        return self._began + timedelta(seconds=(time.monotonic() - self._mark) * self.speed)
+            return datetime.now(timezone.utc) + self._ahead
+        return self._began + self._ahead + timedelta(seconds=(time.monotonic() - self._mark) * self.speed)
 
     def stamp(self) -> str:
         return stamp(self.now())
@@ -66,8 +67,8 @@ class Clock:
         return seconds / self.speed
 
     def not_before(self, moment: datetime) -> None:
-        """Begin no earlier than this: a service that ran fast and starts again must not fall back in time."""
-        self._began = max(self._began, moment)
+        """Go on no earlier than this: a service that ran fast and starts again must not fall back in time."""
+        self._ahead += max(moment - self.now(), timedelta(0))
 
 
 def stamp(moment: datetime) -> str:

@@ -10,12 +10,14 @@ writers queue at a lock of this process; readers never wait.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from weft.errors import WeftError
 
@@ -25,8 +27,13 @@ REMEMBERED = {"remembered": True}
 
 T = TypeVar("T")
 
+UNREACHABLE = (OperationalError, InterfaceError, NoConnection)
+"""What a database raises that cannot be read or written now, and perhaps can a moment later."""
 _CHANGED = "weft: a remembered table has changed"
 _MOST_KNOWN = 4096
+_CLAIM = int.from_bytes(b"weft", "big")
+_PATIENCE = 5.0
+"""Seconds until the server has surely noticed that a service was killed."""
 
 
 class Database:
@@ -38,6 +45,7 @@ class Database:
         self._turn = threading.Lock()
         self._writing = threading.local()
         self._counting = threading.Lock()
+        self._claim: Connection | None = None
         self.edition = 0
         """Goes up with every change to a remembered table."""
 
@@ -55,6 +63,28 @@ class Database:
                 where=self.engine.url.render_as_string(hide_password=True),
                 hint="--database takes a URL such as postgresql+psycopg://user@localhost/weft",
             ) from error
+
+    def claim(self) -> None:
+        """Be the only service of a PostgreSQL database: two would run each job twice, and not see what changes.
+
+        The claim ends with the connection, however this process ends. A SQLite file is claimed with its folder.
+
+        Raises:
+            WeftError: Another service has it.
+        """
+        if self._sqlite:
+            return
+        self._claim = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        until = time.monotonic() + _PATIENCE
+        while not self._claim.execute(select(func.pg_try_advisory_lock(_CLAIM))).scalar_one():
+            if time.monotonic() > until:
+                self.close()
+                raise WeftError(
+                    "another service works with this database",
+                    where=self.engine.url.render_as_string(hide_password=True),
+                    hint="stop that one, or take another database",
+                )
+            time.sleep(0.1)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -79,6 +109,8 @@ class Database:
             self._writing.now = False
 
     def close(self) -> None:
+        if self._claim is not None:
+            self._claim.close()
         self.engine.dispose()
 
 

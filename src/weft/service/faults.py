@@ -3,12 +3,13 @@
 A file of rules (JSON, read again whenever it changes) or ``PUT /weft/faults`` says which, as in
 ``[{"kind": "status", "status": 429, "where": "POST /v3/jobs/submit", "times": 3}]``. Rules are looked at in their
 order; the first that fits and has lives left is used. Nothing is broken that no rule asks for, and by default there
-are none.
+are none. ``POST /weft/purge`` removes old files, as the purge of a scratch file system does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -131,7 +132,7 @@ class Faults:
         for number, rule in enumerate(rules):
             try:
                 re.compile(rule.where)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise Problem(400, f"WEFT_INVALID_FAULTS [{number}].where: {error}") from error
         with self._lock:
             self._rules = rules
@@ -164,14 +165,15 @@ class Faults:
         """Read the file if it has changed; damaged at the start it is an error, later the rules stay as they are."""
         if self.file is None:
             return
+        first = self._seen is None
         try:
             changed = self.file.stat().st_mtime_ns
             if changed == self._seen:
                 return
-            first, self._seen = self._seen is None, changed
+            self._seen = changed
             self.use(msgspec.json.decode(self.file.read_bytes(), type=list[Fault]))
         except (OSError, msgspec.MsgspecError, Problem) as error:
-            if self._seen is None or first:
+            if first:
                 raise WeftError(
                     f"the file of faults cannot be used: {getattr(error, 'message', error)}",
                     where=str(self.file),
@@ -194,8 +196,7 @@ def put_faults(ask: Ask) -> Answer:
 
 
 def _by_owner(ask: Ask) -> None:
-    user = ask.service.accounts.find(ask.user)
-    if user is None or not user.admin:
+    if not ask.service.accounts.is_admin(ask.user):
         raise Problem(403, "WEFT_FORBIDDEN Only the first user of the service may say what goes wrong")
 
 
@@ -214,11 +215,13 @@ def purge(ask: Ask) -> Answer:
     system = ask.service.systems.visible(ask.user, ask.tenant, asked.system_id)
     tree = ask.service.places.tree(system)
     limit = time.time() - 86_400 * asked.older_than_days
-    gone = [each.path for each in walk(tree, asked.path) if each.is_file and each.facts.st_mtime <= limit]
-    for path in gone:
-        with tree.spot(path, follow=False) as spot:
-            os.unlink(spot.name, dir_fd=spot.folder)
-    return Answer({"changes": len(gone)}, f"{len(gone)} files are gone.")
+    gone = 0
+    for each in walk(tree, asked.path):
+        if each.is_file and each.facts.st_mtime <= limit:
+            with tree.spot(each.path, follow=False) as spot, contextlib.suppress(FileNotFoundError):
+                os.unlink(spot.name, dir_fd=spot.folder)
+                gone += 1
+    return Answer({"changes": gone}, f"{gone} files are gone.")
 
 
 async def _nowhere(_message: Message) -> None:

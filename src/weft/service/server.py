@@ -22,6 +22,7 @@ from weft.schedulers.slurm import Slurm
 from weft.service.accounts import Accounts
 from weft.service.apps.register import Apps
 from weft.service.clock import Clock, Pace
+from weft.service.courtesy import Courtesy
 from weft.service.database import Database
 from weft.service.faults import Faults
 from weft.service.files.transfers import Transfers
@@ -50,6 +51,7 @@ class Service:
         self.database = Database(settings.database_url)
         self.clock = Clock(settings.speed)
         self.pace = Pace(settings.pace, settings.seed)
+        self.courtesy = Courtesy()
         self.faults = Faults(settings.faults, settings.seed)
         self.accounts = Accounts(self.folder / "users.json")
         self.tokens = Tokens(settings, self.database)
@@ -68,6 +70,7 @@ class Service:
             WeftError: The database cannot be used, or a Slurm that is wanted does not answer.
         """
         self.database.create()
+        self.database.claim()
         self.tokens.recall()
         latest = self.ledger.latest()
         if latest is not None:
@@ -92,8 +95,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         WeftError: Another one is, or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("a+") as file:
+    with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -106,6 +108,18 @@ def held(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock_file(folder: Path) -> IO[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (folder / "lock").open("a+")
+    except OSError as error:
+        raise WeftError(
+            f"the folder of the service cannot be used: {error.strerror or error}",
+            where=str(folder),
+            hint="take another with --folder",
+        ) from error
 
 
 def _holder(file: IO[str]) -> str:

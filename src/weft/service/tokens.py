@@ -89,9 +89,9 @@ class Tokens:
         with self._revoking:
             if claims["jti"] in self._revoked:
                 return False
-            self._revoked.add(claims["jti"])
             with self._database.writing() as connection:
                 connection.execute(insert(_REVOKED).values(jti=claims["jti"], until=_time(claims["exp"])))
+            self._revoked.add(claims["jti"])
             return True
 
     def _judged(self, token: str) -> Mapping[str, Any]:

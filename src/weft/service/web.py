@@ -10,10 +10,11 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +26,7 @@ from weft.service import authenticator, faults, tenants, tokens
 from weft.service.answers import Answer, Problem, enveloped, refused
 from weft.service.apps import routes as apps
 from weft.service.asking import BODY_LIMIT, Ask
+from weft.service.database import UNREACHABLE
 from weft.service.files import routes as files
 from weft.service.jobs import routes as jobs
 from weft.service.routes import Operation
@@ -32,6 +34,8 @@ from weft.service.systems import routes as systems
 
 if TYPE_CHECKING:
     from weft.service.server import Service
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +62,20 @@ def operations() -> tuple[Operation, ...]:
 
 def application(service: Service) -> ASGIApp:
     """The ASGI application of one service."""
-    routes = [
-        Route(each.path, _endpoint(service, each), methods=[each.method], name=each.operation_id)
-        for each in operations()
-    ]
+    endpoints = [(each, _endpoint(service, each)) for each in operations()]
     app = Starlette(
-        routes=routes,
+        routes=[
+            Route(each.path, endpoint, methods=[each.method], name=each.operation_id)
+            for each, endpoint in endpoints
+        ],
         exception_handlers={HTTPException: _http_problem, Exception: _unforeseen},
     )
     app.router.redirect_slashes = False
-    return _Door(app, service)
+    plain = {(each.method, each.path): endpoint for each, endpoint in endpoints if "{" not in each.path}
+    return _Door(app, plain, service)
 
 
-def _endpoint(service: Service, operation: Operation):  # type: ignore[no-untyped-def]
+def _endpoint(service: Service, operation: Operation) -> Endpoint:
     streams = inspect.iscoroutinefunction(operation.handler)
 
     async def endpoint(request: Request) -> Response:
@@ -83,12 +88,13 @@ def _endpoint(service: Service, operation: Operation):  # type: ignore[no-untype
             if streams:
                 given = await operation.handler(ask)
             else:
-                given = await anyio.to_thread.run_sync(operation.handler, ask)
+                with service.courtesy.answering():
+                    given = await anyio.to_thread.run_sync(operation.handler, ask)
         except Problem as problem:
             return refused(problem)
         except ClientDisconnect:
             return Response(status_code=400)
-        except (OSError, OperationalError) as error:
+        except (OSError, *UNREACHABLE) as error:
             return refused(_of_the_machine(error, operation))
         return enveloped(given) if isinstance(given, Answer) else given
 
@@ -105,15 +111,25 @@ async def _content(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def _of_the_machine(error: OSError | OperationalError, operation: Operation) -> Problem:
-    """A full disk is the owner's to mend and no fault of the service; anything else is."""
+def _of_the_machine(error: OSError | SQLAlchemyError, operation: Operation) -> Problem:
+    """A full disk or a database that is away is the owner's to mend and no fault of the service; anything else is."""
     number = error.errno if isinstance(error, OSError) else None
     if number in _DISK_FULL or "disk is full" in str(error):
         return Problem(
             507, "TAPIS_NO_SPACE The disk of this machine is full: free some space, then try again"
         )
+    if _is_away(error):
+        log.error("%s waits in vain for the database: %s", operation.operation_id, error)
+        return Problem(503, "TAPIS_NO_DATABASE The database of the service does not answer: try again later")
     log.error("%s failed", operation.operation_id, exc_info=error)
     return Problem(500, f"TAPIS_INTERNAL_ERROR {operation.operation_id}: {type(error).__name__}")
+
+
+def _is_away(error: OSError | SQLAlchemyError) -> bool:
+    """Did the database break off, or not let anybody in? What it says to a statement is another thing."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or error.statement is None
+    return isinstance(error, SQLAlchemyError)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:
@@ -136,10 +152,15 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
 
 
 class _Door:
-    """What stands in front of every operation: faults on demand, browsers' questions, the look of paths."""
+    """What stands in front of every operation: faults on demand, browsers' questions, the look of paths.
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    Paths without parameters, among them those that are asked for in bursts, are found in a table; for all others
+    Starlette compares one pattern after the other.
+    """
+
+    def __init__(self, app: ASGIApp, plain: Mapping[tuple[str, str], Endpoint], service: Service) -> None:
         self.app = app
+        self.plain = plain
         self.service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,7 +180,19 @@ class _Door:
         elif scope["method"] == "OPTIONS":
             await Response(status_code=204, headers=_cors(scope))(scope, receive, send)
         else:
-            await self.app(scope, receive, _with_cors(scope, send))
+            await self._find(scope, receive, _with_cors(scope, send))
+
+    async def _find(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self.plain.get((scope["method"], scope["path"]))
+        if endpoint is None:
+            await self.app(scope, receive, send)
+            return
+        request = Request({**scope, "path_params": {}}, receive)
+        try:
+            response = await endpoint(request)
+        except Exception as error:
+            response = await _unforeseen(request, error)
+        await response(scope, receive, send)
 
 
 def _of_the_address(scope: Scope) -> Problem | None:

@@ -13,6 +13,7 @@ from tests.service.official import check, match
 from weft.service import server
 from weft.service.accounts import Accounts
 from weft.service.clock import Clock, Pace
+from weft.service.courtesy import Courtesy
 from weft.service.database import Database
 from weft.service.faults import Faults
 from weft.service.files.transfers import Transfers
@@ -60,6 +61,7 @@ def made(folder: Path, **more: Any) -> Parts:
         tenant=TENANT,
         database=Database(settings.database_url),
         clock=Clock(settings.speed),
+        courtesy=Courtesy(),
         pace=Pace(settings.pace, settings.seed),
         faults=Faults(settings.faults, settings.seed),
         accounts=Accounts(settings.folder / "users.json"),

@@ -171,3 +171,10 @@ def test_health(nobody: Caller) -> None:
     nobody("GET", "healthcheck")
     nobody("GET", "readycheck")
     nobody("GET", "ops/mine/", 401)
+
+
+def test_a_name_that_is_no_text_is_told_as_well_as_can_be(ann: Caller, home: Path) -> None:
+    (home / "a").mkdir()
+    (home / os.fsdecode(b"b/a/\xff")).mkdir(parents=True)
+    (home / os.fsdecode(b"a/\xff")).touch()
+    assert "directory at" in ann("PUT", "ops/mine/a", 400, json={"operation": "COPY", "newPath": "b"})

@@ -262,6 +262,22 @@ def test_cancelling_ends_waits_at_once(make_parts: Callable[..., Parts]) -> None
     assert {parent.status for parent in details(parts, task).parent_tasks} == {CANCELLED}
 
 
+def test_cancelled_while_it_is_listed(parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    grow(root(parts, "one"), a__b=b"1", a__c=b"2")
+    listed = elements.Elements.listed
+
+    def cancelling(self: elements.Elements, parent: Any) -> Any:
+        found = listed(self, parent)
+        assert parts.transfers.cancel(self._task.uuid)
+        return found
+
+    monkeypatch.setattr(elements.Elements, "listed", cancelling)
+    task = run(parts, Element("tapis://one/a", "tapis://two/a"))
+    assert (task.status, task.total_transfers) == (CANCELLED, 0)
+    assert {parent.status for parent in details(parts, task).parent_tasks} == {CANCELLED}
+    assert not caplog.records
+
+
 def test_what_had_not_ended_is_done_after_a_restart(make_parts: Callable[..., Parts]) -> None:
     parts = make_parts()
     parts.add_system("one")
@@ -321,6 +337,15 @@ def test_sources_on_the_web_where_they_are_allowed(make_parts: Callable[..., Par
         def log_message(self, *_: object) -> None:
             pass
 
+        def do_GET(self) -> None:
+            if self.path != "/broken":
+                return super().do_GET()
+            self.send_response(200)
+            self.send_header("content-length", "100")
+            self.end_headers()
+            self.wfile.write(b"half of it")
+            return None
+
     parts = make_parts(allow_http_sources=True)
     parts.add_system("one")
     (tmp_path / "page").write_bytes(b"x" * 3_000_000)
@@ -330,9 +355,12 @@ def test_sources_on_the_web_where_they_are_allowed(make_parts: Callable[..., Par
         url = f"http://127.0.0.1:{web.server_address[1]}"
         good = run(parts, Element(f"{url}/page", "tapis://one/in/page"))
         bad = run(parts, Element(f"{url}/missing", "tapis://one/in/missing"))
+        broken = run(parts, Element(f"{url}/broken", "tapis://one/in/broken"))
         web.shutdown()
         thread.join()
     assert (good.status, good.total_bytes_transferred) == (COMPLETED, 3_000_000)
     assert (root(parts, "one") / "in/page").stat().st_size == 3_000_000
     assert bad.status == FAILED
     assert "404" in str(bad.error_message)
+    assert broken.status == FAILED
+    assert not (root(parts, "one") / "in/broken").exists()

@@ -131,6 +131,8 @@ def test_a_name_that_would_lead_elsewhere_is_refused_where_it_matters() -> None:
 
 def test_the_name_may_have_macros() -> None:
     assert merged(request(name="${AppId}-${JobCreateDate} ${x}")).name == "tool-2026-05-07Z ${x}"
+    with pytest.raises(Problem, match="JOBS_NAME_TOO_LONG"):
+        merged(request(name="${SysRootDir}"), on=system(rootDir="/" + "x" * 300))
 
 
 def test_the_hosts_of_both_systems_are_asked_for_their_own() -> None:

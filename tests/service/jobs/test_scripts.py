@@ -200,6 +200,15 @@ def test_bash_reads_back_values_that_hold_no_variables(values: list[str]) -> Non
     assert [part.replace("\\\\", "\\") for part in done.stdout.decode().split("\0")[:-1]] == expected
 
 
+@pytest.mark.parametrize("value", ["\\", 'x"', '\\"', '"x"', "{a,b}", "a\\", "a\\b", "!", "#", "*"])
+def test_no_value_takes_the_environment_apart(value: str) -> None:
+    text = environment(recipe(variables=[("V", value), ("W", "1")]))
+    done = subprocess.run(
+        ["bash", "-c", f'{text}\nprintf "%s %s" "$V" "$W"'], capture_output=True, check=True
+    )
+    assert done.stdout.decode() == f"{value} 1"
+
+
 def test_what_is_written_is_bash(tmp_path: Path) -> None:
     for kind in ({}, BATCH, {"runtime": "DOCKER"}, {"runtime": "SINGULARITY"}):
         file = tmp_path / "tapisjob.sh"

@@ -156,6 +156,13 @@ def test_a_dynamic_system_is_chosen_by_what_it_offers(place: TestClient) -> None
     assert answer.json()["result"]["dynamicExecSystem"] is True
 
 
+def test_a_system_that_was_deleted_is_not_chosen(place: TestClient) -> None:
+    wanted = {"dynamicExecSystem": True, "execSystemConstraints": ["id = 'here'"]}
+    made(submit(place, **wanted))
+    made(place.post("/v3/systems/here/delete"))
+    assert submit(place, **wanted).json()["message"].startswith("JOBS_NO_MATCHING_SYSTEM")
+
+
 def test_others_run_an_app_only_when_it_is_shared(place: TestClient, client: Client) -> None:
     bob = client("bob")
     assert submit(bob).json()["message"].startswith("TAPIS_APPCLIENT_NOT_FOUND")

@@ -6,6 +6,7 @@ import json
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -239,16 +240,22 @@ def test_disabled_ones_and_e_mail_send_nothing(service: Service, client: Client,
 
 
 def test_a_receiver_that_is_not_there_stops_nothing(
-    service: Service, client: Client, receiver: Receiver
+    service: Service, client: Client, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{free.getsockname()[1]}/"
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}/key-4711"
     uuid = add(service)
     subscribe(client(), uuid, body(nobody))
     subscribe(client(), uuid, body(receiver.url, "JOB_NEW_STATUS"))
     assert service.ledger.transition(uuid, Status.FAILED).status is Status.FAILED
     assert receiver.next()["event"]["type"] == "jobs.JOB_NEW_STATUS.FAILED"
+    until = time.monotonic() + 20
+    while "not sent to 127.0.0.1" not in caplog.text:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert "key-4711" not in caplog.text
 
 
 @pytest.mark.parametrize(

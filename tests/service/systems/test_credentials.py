@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.service.systems.judged import Judged, storage
 
+from weft.errors import WeftError
 from weft.service.server import Service
 from weft.service.systems.credentials import Credentials
 from weft.service.systems.model import Credential
@@ -145,3 +146,9 @@ def test_a_credential_whose_key_was_lost_is_of_no_use(service: Service, tmp_path
         service.systems.credentials.keep(connection, system, "ann", Credential(password=SECRET), "now")
         assert service.systems.credentials.serves(connection, system, "ann", "PASSWORD") is True
         assert Credentials(tmp_path).serves(connection, system, "ann", "PASSWORD") is False
+
+
+def test_a_damaged_key_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "credentials.key").write_bytes(b"garbage")
+    with pytest.raises(WeftError, match="key of the credentials"):
+        Credentials(tmp_path)

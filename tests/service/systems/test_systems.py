@@ -67,7 +67,7 @@ def test_parts_of_paths_are_no_ids(ann: Judged, name: str) -> None:
 
 
 def test_variables_are_filled_in_when_a_system_is_created(ann: Judged) -> None:
-    given = {"rootDir": "/home/${owner}/${tenant}", "effectiveUserId": "${owner}"}
+    given = {"rootDir": "/home/${owner}/${tenant}", "effectiveUserId": "${owner}", "tenant": "local"}
     ann("POST /v3/systems", cluster(jobWorkingDir="/x/${apiUserId}/${JobUUID}", **given), expect=201)
     system = ann("GET /v3/systems/cluster")
     assert system["rootDir"] == "/home/ann/local"

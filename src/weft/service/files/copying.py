@@ -98,10 +98,10 @@ class NewFile:
 
     def close(self) -> None:
         """Be done with it; what was not kept is gone."""
-        if self._named:
-            self._named = False
-            os.unlink(self._temporary, dir_fd=self._place.folder)
-        self._stack.close()
+        with self._stack:
+            if self._named:
+                self._named = False
+                os.unlink(self._temporary, dir_fd=self._place.folder)
 
     def __enter__(self) -> NewFile:
         return self

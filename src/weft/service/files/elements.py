@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -160,10 +160,13 @@ def _download(url: str, target: Tree, path: str, check: Check) -> int:
     size = 0
     try:
         with urllib.request.urlopen(url, timeout=_PATIENCE) as response, NewFile(target, path) as new:  # noqa: S310 - http(s)
-            while data := response.read(_CHUNK):
+            # Not read: that waits for the whole chunk, so a trickle would let no cancellation through.
+            while data := response.read1(_CHUNK):
                 new.write(data)
                 size += len(data)
                 check(len(data))
+            if response.length:  # http.client itself takes a body that breaks off for a whole one
+                raise IncompleteRead(b"", response.length)
             new.keep()
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):

@@ -114,7 +114,7 @@ def list_post_its(ask: Ask) -> Answer:
         ask.text("select") or "summaryAttributes", names_of(PostIt), summary=_SUMMARY, always=("postitId",)
     )
     query = select(postits).where(postits.c.tenant == ask.tenant)
-    if not (every and _is_admin(ask)):
+    if not (every and ask.service.accounts.is_admin(ask.user)):
         query = query.where(postits.c.owner == ask.user)
     with ask.service.database.reading() as connection:
         rows, metadata = listing.read(connection, query, postits.c.id)
@@ -193,18 +193,13 @@ def _found(ask: Ask, key: str) -> Row[Any]:
 def _own(ask: Ask) -> Row[Any]:
     """The postit of the request, for its owner or an administrator."""
     row = _found(ask, ask.path["postitId"])
-    if row.owner != ask.user and not _is_admin(ask):
+    if row.owner != ask.user and not ask.service.accounts.is_admin(ask.user):
         raise Problem(403, "POSTIT_NOT_AUTHORIZED The postit belongs to another user")
     return row
 
 
 def _missing(key: str) -> Problem:
     return Problem(404, f"POSTIT_NOT_FOUND PostIt not found: {key[:80]}")
-
-
-def _is_admin(ask: Ask) -> bool:
-    user = ask.service.accounts.find(ask.user)
-    return user is not None and user.admin
 
 
 def _later(now: datetime, seconds: int) -> str:

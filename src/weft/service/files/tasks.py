@@ -137,6 +137,14 @@ class Tasks:
             query = select(tasks.c.uuid).where(tasks.c.status.in_(UNENDED)).order_by(tasks.c.id)
             return list(connection.execute(query).scalars())
 
+    def tagged(self, user: str, tenant: str, tag: str) -> str | None:
+        """The user's most recent task with this tag."""
+        query = select(tasks.c.uuid).where(
+            tasks.c.tenant == tenant, tasks.c.username == user, tasks.c.tag == tag
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(tasks.c.id.desc()).limit(1)).scalar()
+
     def row(self, uuid: str) -> Row[Any] | None:
         with self._database.reading() as connection:
             return connection.execute(select(tasks).where(tasks.c.uuid == uuid)).first()
@@ -147,8 +155,11 @@ class Tasks:
             query = select(parents).where(parents.c.task_id == task_id, parents.c.status.in_(UNENDED))
             return connection.execute(query.order_by(parents.c.id)).all()
 
-    def expand(self, found: Sequence[tuple[Row[Any], Sequence[tuple[str, str, int]]]]) -> None:
-        """Record what parents consist of, as (path below the source, kind, bytes); they and their task are STAGED."""
+    def expand(self, found: Sequence[tuple[Row[Any], Sequence[tuple[str, str, int]]]]) -> bool:
+        """Record what parents consist of, as (path below the source, kind, bytes); they and their task are STAGED.
+
+        False when the task has ended meanwhile; then nothing is recorded.
+        """
         now = self._clock.stamp()
         rows = [
             {
@@ -168,11 +179,13 @@ class Tasks:
         sums = [{"key": parent.id, "sum": sum(part[2] for part in parts)} for parent, parts in found]
         staging = update(parents).where(parents.c.id == bindparam("key"), parents.c.end_time.is_(None))
         with self._database.writing() as connection:
+            if found and not _change(connection, tasks, found[0][0].task_id, status=STAGED):
+                return False
             if rows:
                 connection.execute(insert(children), rows)
             if found:
                 connection.execute(staging.values(status=STAGED, total_bytes=bindparam("sum")), sums)
-                _change(connection, tasks, found[0][0].task_id, status=STAGED)
+        return True
 
     def chunk(self, task_id: int, count: int) -> Sequence[Row[Any]]:
         """The next children of a task that are to be done, parent after parent."""

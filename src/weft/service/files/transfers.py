@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
-from sqlalchemy.exc import OperationalError
 
 from weft.service.answers import Problem
+from weft.service.database import UNREACHABLE
 from weft.service.files.elements import Elements, from_the_web, located
 from weft.service.files.tasks import (
     ACCEPTED,
@@ -168,6 +168,7 @@ class Transfers:
 
     def _work(self) -> None:
         while (run := self._next()) is not None:
+            self._service.courtesy.give_way()
             wait = self._advance(run)
             with self._wake:
                 if wait is not None:
@@ -203,8 +204,8 @@ class Transfers:
             return None if run.cancelled else next(run.steps, None)
         except (_Stopped, _Failed):
             return None
-        except OperationalError:
-            log.exception("transfer %s waits for the database", run.uuid)
+        except UNREACHABLE as error:
+            log.error("transfer %s waits for the database: %s", run.uuid, error)
             run.steps = self._steps(run)
             return _AGAIN
         except Exception:
@@ -248,11 +249,15 @@ class Transfers:
             except Problem as problem:
                 self._failed(task, parent, problem)
             if time.monotonic() > until or sum(len(each) for _, each in held) > _LISTED:
-                self.tasks.expand(held)
+                self._recorded(held)
                 held = []
                 yield 0.0
                 until = time.monotonic() + _STEP
-        self.tasks.expand(held)
+        self._recorded(held)
+
+    def _recorded(self, listed: Sequence[tuple[Row[Any], Sequence[tuple[str, str, int]]]]) -> None:
+        if not self.tasks.expand(listed):
+            raise _Stopped  # it was cancelled meanwhile
 
     def _copied(self, run: _Run, task: Row[Any], parts: Elements, schedule: _Schedule) -> Iterator[float]:
         """Copy all that is listed, chunk by chunk."""

@@ -8,14 +8,12 @@ from typing import Any, TypeVar
 from msgspec import Struct, UnsetType
 
 from weft.service.answers import Problem
-from weft.service.apps.model import App, DeliveryTarget
+from weft.service.apps.model import App, ArchiveMode, DeliveryTarget, JobType
 from weft.service.jobs import limits
 from weft.service.jobs.limits import Size
 from weft.service.jobs.model import (
     TTL_DEFAULT,
     TTL_MAX,
-    ArchiveMode,
-    JobType,
     SubmitRequest,
     SubscribeRequest,
     Subscription,

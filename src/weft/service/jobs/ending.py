@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from weft.service.answers import Problem
+from weft.service.answers import Problem, legible
 from weft.service.jobs.model import Job
 from weft.service.jobs.states import Condition, RemoteOutcome, Status
 
@@ -45,7 +45,7 @@ class Stop(Exception):
 
     def __init__(self, message: str, condition: Condition | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = legible(message)
         self.condition = condition
 
 
@@ -97,4 +97,4 @@ def failure(status: Status, error: Stop | Problem | OSError) -> tuple[Condition,
     if isinstance(error, Problem):
         return condition, error.message
     what = f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
-    return condition, f"{condition.value} {what}"
+    return condition, legible(f"{condition.value} {what}")

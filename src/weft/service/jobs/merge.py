@@ -14,7 +14,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from weft.service.answers import Problem
-from weft.service.apps.model import App
+from weft.service.apps.model import App, JobType
+from weft.service.apps.rules import ZIP_SAVE
 from weft.service.clock import stamp
 from weft.service.jobs import choices, limits, parameters
 from weft.service.jobs.choices import Archiving
@@ -22,8 +23,11 @@ from weft.service.jobs.directories import Places
 from weft.service.jobs.inputs import Sharing, merged_arrays, merged_inputs, variables_of
 from weft.service.jobs.limits import Size
 from weft.service.jobs.macros import HostEval, Macros, set_times
-from weft.service.jobs.model import Arg, Env, Job, JobType, Parameters, ParametersGiven, SubmitRequest
+from weft.service.jobs.model import Arg, Env, Job, Parameters, ParametersGiven, SubmitRequest
 from weft.service.systems.model import LogicalQueue, System
+
+NAME_MAX = 255
+"""Characters of a job's name with its macros replaced: folders bear it, and indexes hold it."""
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -65,6 +69,8 @@ def merge(request: SubmitRequest, app: App, system: System, archive_system: Syst
     _set_choices(macros, size, queue, archiving)
     set_times(macros, given.created, given.nanoseconds)
     name = limits.no_control(macros.soft(request.name), "name")
+    if len(name) > NAME_MAX:
+        raise Problem(400, f"JOBS_NAME_TOO_LONG name: with its macros it has more than {NAME_MAX} characters")
     macros.set("JobName", name)
     places = Places(request, app, system, archive_system, macros)
     directories = places.settle()
@@ -226,7 +232,7 @@ def _check_options(options: Sequence[Arg], given: Given, job_type: JobType) -> N
 def _check_container_args(args: Sequence[Arg], app: App) -> None:
     """The one container argument of a ZIP is for ZIPs only."""
     for each in args:
-        if (app.runtime == "ZIP") != (each.arg.strip() == "--tapis-zip-save"):
+        if (app.runtime == "ZIP") != (each.arg.strip() == ZIP_SAVE):
             raise Problem(
                 400,
                 f"JOBS_CONTAINER_UNSUPPORTED_ARG runtime {app.runtime} does not take containerArgs {each.arg[:80]!r}",

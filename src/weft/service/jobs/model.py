@@ -2,7 +2,7 @@
 
 A request is strict: a key that is not known, or a null where the real service takes none, is a mistake that is told.
 A job carries its inputs, parameters and subscriptions as structures; in answers they are JSON *strings*, as the real
-service gives them (``Job.public``). Attributes below the line that says so are the service's own and never answered.
+service gives them (``tables.shown``). Attributes below the line that says so are the service's own and never answered.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from weft.service.apps.model import ArchiveFilter, DeliveryTarget, Filter, LogConfig
+from weft.service.apps.model import ArchiveFilter, ArchiveMode, DeliveryTarget, Filter, JobType, LogConfig
 from weft.service.jobs.states import Condition, RemoteOutcome, Status
 from weft.service.systems.attributes import INT_MAX
 
-JobType = Literal["FORK", "BATCH"]
-ArchiveMode = Literal["ALWAYS", "SKIP_ON_FAIL", "NEVER"]
 EventFilter = Literal[
     "JOB_NEW_STATUS",
     "JOB_INPUT_TRANSACTION_ID",

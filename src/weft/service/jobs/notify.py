@@ -111,17 +111,18 @@ class Notifier:
             try:
                 status = post(item.address, item.body, allow_remote=self._allow_remote)
             except NotAllowed as error:
-                log.warning("not sent to %s: %s", item.address[:200], error)
+                log.warning("not sent to %s: %s", _host(item.address), error)
                 return
             except (OSError, http.client.HTTPException, ValueError) as error:
-                log.info("attempt %d to reach %s: %s", attempt, item.address[:200], error)
+                what = error if isinstance(error, OSError) else type(error).__name__
+                log.info("attempt %d to reach %s: %s", attempt, _host(item.address), what)
             else:
                 if status < 500:
                     return
             if attempt == ATTEMPTS or self._stopping.wait(pause):
                 break
             pause *= 2
-        log.warning("not sent to %s: it did not take it in %d attempts", item.address[:200], ATTEMPTS)
+        log.warning("not sent to %s: it did not take it in %d attempts", _host(item.address), ATTEMPTS)
 
     def stop(self) -> None:
         """End the threads; what still waits is not sent."""
@@ -195,6 +196,14 @@ def post(address: str, body: bytes, *, allow_remote: bool) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+def _host(address: str) -> str:
+    """What of an address may be logged: the rest of a webhook's is often a secret."""
+    try:
+        return (urlsplit(address).hostname or "an address without a host")[:200]
+    except ValueError:
+        return "an address that cannot be read"
 
 
 def _connected(host: str, port: int, allow_remote: bool) -> socket.socket:

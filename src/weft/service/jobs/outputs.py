@@ -24,9 +24,9 @@ from weft.service.files.listing import listing
 from weft.service.files.walking import entries
 from weft.service.jobs.rights import job_row
 from weft.service.jobs.states import TERMINAL, RemoteOutcome, Status
+from weft.service.listing import PAGE, Listing
 from weft.service.places import Tree, clean
 
-PAGE = 100
 RAW_LIMIT = 10**9
 """Bytes above which a single file is sent as a ZIP, too."""
 _ARCHIVED = (RemoteOutcome.FINISHED.value, RemoteOutcome.FAILED.value)
@@ -71,14 +71,7 @@ def get_job_output_list(ask: Ask) -> Answer:
         found,
         f"JOBS_OUTPUT_FILES_LIST_RETRIEVED Job {uuid} output files list retrieved for the user {ask.user} "
         f"in the tenant {ask.tenant}.",
-        metadata={
-            "recordCount": len(found),
-            "recordLimit": limit if paged else -1,
-            "recordsSkipped": skip,
-            "orderBy": None,
-            "startAfter": None,
-            "totalCount": -1,
-        },
+        metadata=Listing((), limit if paged else -1, skip).metadata(len(found)),
     )
 
 

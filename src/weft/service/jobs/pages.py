@@ -8,23 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select
 
 from weft.service.asking import Ask
-
-LIMIT = 100
+from weft.service.listing import PAGE, Listing
 
 
 def page_of(
     ask: Ask, connection: Connection, query: Select[Any]
 ) -> tuple[Sequence[RowMapping], dict[str, object]]:
     """The rows that ``limit`` and ``skip`` leave, and the list's metadata; a limit of 0 or less is none."""
-    limit, skip = ask.number("limit", LIMIT), max(ask.number("skip", 0), 0)
-    if limit > 0:
-        query = query.limit(limit)
-    rows = connection.execute(query.offset(skip) if skip else query).mappings().all()
-    return rows, {
-        "recordCount": len(rows),
-        "recordLimit": limit,
-        "recordsSkipped": skip,
-        "orderBy": None,
-        "startAfter": None,
-        "totalCount": -1,
-    }
+    listing = Listing((), ask.number("limit", PAGE), max(ask.number("skip", 0), 0))
+    if listing.limit > 0:
+        query = query.limit(listing.limit)
+    rows = connection.execute(query.offset(listing.skip) if listing.skip else query).mappings().all()
+    return rows, listing.metadata(len(rows))

@@ -30,8 +30,8 @@ ENVIRONMENT_MODE = 0o660
 PROFILE = "--tapis-profile"
 SAVE_ZIP = "--tapis-zip-save"
 _OPTION = re.compile(r"\s*(--?[^=\s]*)\s*=?\s*(\S*)\s*")
-_QUOTED = frozenset(" &><|;`\n\t'()")
-"""What has a value quoted in ``tapisjob.env``; the real service leaves the last five alone, and its script breaks."""
+_QUOTED = frozenset(" &><|;`\n\t'()\"\\{")
+"""What has a value quoted in ``tapisjob.env``; the real service leaves the last eight alone, and its script breaks."""
 _BEFORE_QUOTE = re.compile(r'(\\*)("|\Z)')
 _LONG = {
     "-a": "--array",

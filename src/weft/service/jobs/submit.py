@@ -6,7 +6,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import and_, true
+from sqlalchemy import and_, false, true
 
 from weft.service.access import Need
 from weft.service.answers import Problem
@@ -127,12 +127,10 @@ def _chosen(ask: Ask, request: SubmitRequest, app: App) -> System:
         for constraints in (request.exec_system_constraints, app.job_attributes.exec_system_constraints)
         if constraints
     ]
-    views, _ = systems.page(ask.user, ask.tenant, "ALL", and_(true(), *wanted), Listing((), limit=0))
-    fit = [
-        view.definition
-        for view in views
-        if view.definition.enabled and view.definition.can_exec and view.rights.allow("EXECUTE")
-    ]
+    table = systems.shelf.table.c
+    there = and_(table.enabled == true(), table.deleted == false(), *wanted)
+    views, _ = systems.page(ask.user, ask.tenant, "ALL", there, Listing((), limit=0))
+    fit = [view.definition for view in views if view.definition.can_exec and view.rights.allow("EXECUTE")]
     if not fit:
         raise Problem(
             400,

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from weft.service.server import Service
 
 Kind = Literal["input", "stage_app", "archive"]
-_RECENT = 1000
 
 _EVENTS: dict[Kind, tuple[Event, str, str]] = {
     "input": (Event.JOB_INPUT_TRANSACTION_ID, "stage job input files", "staging"),
@@ -61,7 +60,7 @@ class Transactions:
         if not elements:
             return None
         tag = f"{job.uuid} {kind}"
-        uuid = self._earlier(job, tag) if turn.visit.again else None
+        uuid = self._service.transfers.tasks.tagged(job.owner, job.tenant, tag) if turn.visit.again else None
         if uuid is None:
             uuid = self._service.transfers.start(job.owner, job.tenant, elements, tag, self._done(job.uuid))
         turn.update(**{f"{kind}_transaction_id": uuid, f"{kind}_correlation_id": str(uuid4())})
@@ -70,10 +69,6 @@ class Transactions:
     def _done(self, job: str) -> Callable[[str], None] | None:
         """With the pace of Tapis the end of a transfer is noticed at the next look, not told."""
         return (lambda _uuid: self._wake(job)) if self._service.pace.instant else None
-
-    def _earlier(self, job: Job, tag: str) -> str | None:
-        found = self._service.transfers.tasks.recent(job.owner, job.tenant, _RECENT, 0)
-        return next((task.uuid for task in found if task.tag == tag), None)
 
     def done(self, turn: Turn, kind: Kind, uuid: str) -> bool:
         """Whether the transfer is complete; its end is written into the history.

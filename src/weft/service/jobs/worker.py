@@ -171,6 +171,7 @@ class Worker:
     def _work(self) -> None:
         while (uuid := self._agenda.take()) is not None:
             due: float | None = time.monotonic() + _AGAIN
+            self._service.courtesy.give_way()
             try:
                 due = self._advance(uuid)
             except _UNWRITABLE as error:

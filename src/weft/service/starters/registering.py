@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from weft.errors import WeftError
 from weft.schedulers.slurm import Partition, Slurm
 from weft.service import access
@@ -56,16 +58,16 @@ def usable_slurm(wanted: bool | None) -> Slurm | None:
 
 
 def _register(service: Service, owner: str, kind: str, definition: dict[str, Any]) -> None:
+    def share(connection: Connection, _made: object) -> None:
+        thing = Thing(kind, service.tenant, definition["id"])
+        access.share(connection, thing, owner, [PUBLIC], service.clock.stamp())
+
     register = service.systems if kind == "system" else service.apps
     try:
-        register.register(owner, service.tenant, definition)
+        register.register(owner, service.tenant, definition, also=share)
     except Problem as problem:
         if problem.status != 409:
             raise
-        return
-    with service.database.writing() as connection:
-        thing = Thing(kind, service.tenant, definition["id"])
-        access.share(connection, thing, owner, [PUBLIC], service.clock.stamp())
 
 
 def _facts(service: Service, partitions: tuple[Partition, ...]) -> Facts:

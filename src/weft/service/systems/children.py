@@ -62,12 +62,13 @@ def described(parent: System, user: str, given: NewChild) -> dict[str, Any]:
 
 
 def of(systems: Systems, connection: Connection, parent: System) -> list[System]:
-    """The children of a system that are not deleted."""
+    """The children of a system that are not deleted, held against others until the transaction ends."""
     table = systems.shelf.table
     rows = connection.execute(
         select(table.c.definition)
         .where(table.c.tenant == parent.tenant, table.c.parent_id == parent.id, not_(table.c.deleted))
         .order_by(table.c.seq)
+        .with_for_update()
     )
     return [systems.shelf.read(row) for row in rows]
 

@@ -34,6 +34,7 @@ def create_user_credential(ask: Ask) -> Answer:
         what = f"The credential is not valid: {'; '.join(wrong)}"
         raise Problem(400, f"SYSAPI_CRED_VALID_FAIL {what}. System: {system.id} User: {target}")
     with systems.database.writing() as connection:
+        systems.shelf.versions(connection, system.tenant, system.id)  # two at once: one after the other
         systems.credentials.keep(connection, system, target, credential, systems.clock.stamp(), tms=tms)
         systems.record(connection, ask.user, system, "SET_CRED", {"user": target})
     return Answer(None, f"SYSAPI_CRED_UPDATED Credential updated. System: {system.id} User: {target}")

@@ -9,7 +9,6 @@ A credential belongs to the Tapis user where the system's effective user is dyna
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +32,9 @@ from sqlalchemy import (
     select,
 )
 
+from weft.errors import WeftError
 from weft.service.access import one_of
+from weft.service.accounts import write_secret
 from weft.service.database import REMEMBERED, metadata
 from weft.service.systems.attributes import CALLER
 from weft.service.systems.model import AuthnMethod, Credential, System
@@ -63,12 +64,25 @@ _PARTS: tuple[tuple[AuthnMethod, tuple[str, ...]], ...] = (
 
 
 class Seal:
-    """Encrypts and opens what must stay secret; the key is made when it is first needed."""
+    """Encrypts and opens what must stay secret; the key is made when it is first needed.
+
+    Raises:
+        WeftError: There is a key already, and it is damaged.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._turn = threading.Lock()
         self._box: Fernet | None = None
+        try:
+            if file.exists():
+                self._key()
+        except ValueError as error:
+            raise WeftError(
+                f"the key of the credentials cannot be read: {error}",
+                where=str(file),
+                hint="put a copy of it back; or remove it, and give the credentials again",
+            ) from error
 
     def close(self, secret: bytes) -> str:
         return self._key().encrypt(secret).decode()
@@ -83,13 +97,8 @@ class Seal:
     def _key(self) -> Fernet:
         with self._turn:
             if self._box is None:
-                try:
-                    number = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                except FileExistsError:
-                    pass
-                else:
-                    with os.fdopen(number, "wb") as stream:
-                        stream.write(Fernet.generate_key())
+                if not self.file.exists():
+                    write_secret(self.file, Fernet.generate_key())
                 self._box = Fernet(self.file.read_bytes())
             return self._box
 

@@ -122,10 +122,6 @@ class Systems(Register[System]):
         """The system's host as it is here."""
         return Host.of(system.host, self.folder)
 
-    def host_folder(self, name: str) -> Path:
-        """What ``/`` of the host of that name really is."""
-        return Host.of(name, self.folder).folder()
-
     def login_user(self, system: System, user: str) -> str:
         """The user on the host when `user` asks: a static one, the one a credential names, or the same."""
 
@@ -194,7 +190,7 @@ class Systems(Register[System]):
         default = definition.batch_default_logical_queue
         if definition.can_run_batch and default is None and len(queues) == 1:
             default = queues[0].name
-        if effective == "${owner}" and definition.tenant:  # not before the owner is known
+        if effective == "${owner}" and definition.owner != CALLER:  # not before the owner is known
             effective = definition.owner
         return msgspec.structs.replace(
             definition, effective_user_id=effective, batch_default_logical_queue=default
