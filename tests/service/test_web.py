@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from sqlalchemy import create_engine, make_url, text
 from starlette.testclient import TestClient
 from tests.service.conftest import speaker

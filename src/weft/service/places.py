@@ -1,12 +1,13 @@
 """Everything about paths: what a path on a system is on this machine, and that nothing ever leaves the system's root.
 
 A path is treated in two steps. ``clean`` looks at its text only: slashes doubled and dots are dropped, ``..``, control
-characters and names no file system takes are refused. ``Tree`` then walks the rest from an open descriptor of the root,
-one component after the other, each opened relative to the one before it and never through a symbolic link. A link
-that is met is read and its target walked in the same way: one that stays below the root is followed, one that leads
-above it is refused, and so is an absolute one unless it begins with the root itself. What is done in the end (open,
-make, rename, remove) is done relative to the last descriptor and without following a link. So whatever is swapped
-into the tree meanwhile, a path never leads out of it.
+characters and names no file system takes are refused. What is found below a folder may have control characters in its
+name, since jobs leave what they like; such names are none to ask for, but go along with their folder. ``Tree`` then
+walks the rest from an open descriptor of the root, one component after the other, each opened relative to the one
+before it and never through a symbolic link. A link that is met is read and its target walked in the same way: one that
+stays below the root is followed, one that leads above it is refused, and so is an absolute one unless it begins with
+the root itself. What is done in the end (open, make, rename, remove) is done relative to the last descriptor and
+without following a link. So whatever is swapped into the tree meanwhile, a path never leads out of it.
 """
 
 from __future__ import annotations
@@ -63,10 +64,17 @@ def clean(path: str) -> str:
     Raises:
         Problem: 400 for ``..``, control characters, text that is no file name, or names too long.
     """
+    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+        raise Problem(400, f"FILES_PATH_INVALID A path must not contain control characters: {_shown(path)}")
+    return tidy(path)
+
+
+def tidy(path: str) -> str:
+    """As ``clean``, for a path that was found below one that is clean: control characters may be in it."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise Problem(400, f"FILES_PATH_INVALID A path must not contain '..': {_shown(path)}")
-    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+    if "\0" in path:
         raise Problem(400, f"FILES_PATH_INVALID A path must not contain control characters: {_shown(path)}")
     try:
         sizes = [len(os.fsencode(part)) for part in parts]
@@ -133,7 +141,7 @@ class Spot:
 
 
 class Tree:
-    """A folder and all that is below it; paths are relative to it and come through ``clean``.
+    """A folder and all that is below it; paths are relative to it and come through ``tidy``.
 
     ``within`` is a part of it that links must not leave, for those who may see only that part. ``allows`` refuses
     single places to those who share the tree with others, by whatever path they are reached.
@@ -157,7 +165,7 @@ class Tree:
 
     @contextmanager
     def _spot(self, path: str, follow: bool, passing: bool = False) -> Iterator[Spot]:
-        path = clean(path)
+        path = tidy(path)
         try:
             walk = _Walk(self.root, path, self.allows)
             with walk.go(follow) as place:
@@ -207,13 +215,13 @@ class Tree:
     def make(self, path: str, mode: int = 0o777) -> None:
         """Make a folder and those above it; one that is there is fine."""
         self.make_above(path, mode)
-        self._make(clean(path), mode)
+        self._make(tidy(path), mode)
 
     def make_above(self, path: str, mode: int = 0o777, *, follow: bool = True) -> None:
         """Make the folders above a path, unless the path itself must not be used."""
         if self._has_folder(path, follow):
             return
-        above = clean(path).split("/")[:-1]
+        above = tidy(path).split("/")[:-1]
         for depth in range(1, len(above) + 1):
             self._make("/".join(above[:depth]), mode, passing=True)
 

@@ -134,12 +134,14 @@ def test_names_of_downloads(name: str, header: str) -> None:
 
 
 def test_a_folder_as_zip(grown: Tree) -> None:
+    (grown.root / "folder/new\nline").write_bytes(b"odd")
     response = content(grown, "folder/", {}, zipped=True)
     assert response.headers["content-disposition"] == 'attachment; filename="folder.zip"'
     with zipfile.ZipFile(io.BytesIO(body(response))) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [
             "folder/data.bin", "folder/empty/", "folder/inner/", "folder/inner/text.txt", "folder/link",
+            "folder/new\nline",
         ]  # fmt: skip
         assert archive.read("folder/data.bin") == DATA
         assert archive.read("folder/link") == b"hello\n" * 500

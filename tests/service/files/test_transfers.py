@@ -92,18 +92,20 @@ def test_a_folder_is_copied_with_what_is_in_it(parts: Parts) -> None:
     }  # fmt: skip
     grow(root(parts, "one") / "src", **inside)
     os.mkfifo(root(parts, "one") / "src/pipe")
-    name = os.fsdecode(b"latin-\xe9")
+    name, odd = os.fsdecode(b"latin-\xe9"), "new\nline\x7f"
     (root(parts, "one") / "src" / name).write_bytes(b"x")
+    (root(parts, "one") / "src" / odd).mkdir()
+    (root(parts, "one") / "src" / odd / odd).write_bytes(b"y")
     task = run(parts, Element("tapis://one/src/", "tapis://two/copy"))
     assert task.status == COMPLETED
     assert seen(root(parts, "two") / "copy") == {
         "a": b"1", "b": None, "b/c": b"22", "b/empty": None, "b/to_file": b"22", "to_folder": None,
         "to_folder/c": b"22", "to_folder/empty": None, "to_folder/to_file": b"22", "up": "../src",
-        "out": "/etc/passwd", "nowhere": "missing", name: b"x",
+        "out": "/etc/passwd", "nowhere": "missing", name: b"x", odd: None, f"{odd}/{odd}": b"y",
     }  # fmt: skip
     told = details(parts, task)
     assert told.parent_tasks[0].status == COMPLETED
-    assert told.parent_tasks[0].bytes_transferred == task.total_bytes_transferred == 10
+    assert told.parent_tasks[0].bytes_transferred == task.total_bytes_transferred == 11
     children = {child.destination_uri: child for child in told.parent_tasks[0].children}
     assert children["tapis://two/copy/b"].dir
     assert children["tapis://two/copy/b/c"].source_uri == "tapis://one/src/b/c"

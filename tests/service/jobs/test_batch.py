@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from tests.service.conftest import start
 from tests.service.jobs.workbench import WHOLE_WAY, Bench
 from tests.slurm import Cluster
 
+from weft.service.jobs import batch
 from weft.service.jobs.states import Condition, RemoteOutcome, Status
 from weft.service.jobs.tables import jobs
 from weft.service.server import Service
@@ -89,6 +93,34 @@ def test_a_partition_that_slurm_has_not_is_the_built_in_queues(bench: Bench) -> 
     job = bench.run("batch", execSystemId="elsewhere")
     assert job.status is Status.FINISHED
     assert job.remote_job_id == str(job.id)
+
+
+def test_a_job_is_not_submitted_again_while_slurm_cannot_be_asked_for_it(
+    bench: Bench, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sbatch took the job and its answer was lost; for a while no question is answered, which is no "no"."""
+    monkeypatch.setattr(batch, "_SETTLE", 0.5)
+    real = {name: shutil.which(name) for name in ("sbatch", "squeue")}
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    bodies = {
+        "sbatch": f'{real["sbatch"]} "$@" >/dev/null; touch "{tmp_path}/taken"; echo timed out >&2; exit 1',
+        "squeue": f'[ -e "{tmp_path}/answer" ] && exec {real["squeue"]} "$@"\necho timed out >&2; exit 1',
+    }
+    for name, body in bodies.items():
+        (commands / name).write_text(f"#!/bin/sh\n{body}\n")
+        (commands / name).chmod(0o755)
+    patched = bench.service.worker._batch._slurm
+    patched.environment["PATH"] = f"{commands}:{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", patched.environment["PATH"])
+    app(bench, 'echo once >> "$_tapisSysRootDir/ran"')
+    uuid = bench.submit("batch")
+    bench.wait(uuid, until=lambda _: (tmp_path / "taken").exists())
+    time.sleep(3)
+    assert bench.service.ledger.get(uuid).status is Status.SUBMITTING_JOB
+    (tmp_path / "answer").touch()
+    assert bench.wait(uuid).status is Status.FINISHED
+    assert (bench.root / "cluster" / "ran").read_text() == "once\n"
 
 
 def test_a_job_whose_number_was_lost_is_found_by_its_comment(

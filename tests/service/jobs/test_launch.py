@@ -94,6 +94,7 @@ def test_a_launch_that_is_void_never_happens(launches: Launches, work: Path) -> 
     with launches.start(token, work, around(token), ["touch", "ran"]) as child:
         assert child.wait(20) == 121
     assert not (work / "ran").exists()
+    launches.forget(token)
     assert launches.look(token) == Record(void=True)
 
 
@@ -136,10 +137,12 @@ def test_half_a_line_counts_for_nothing(launches: Launches) -> None:
 
 
 def test_only_launches_of_living_jobs_are_kept(launches: Launches) -> None:
-    for name in ("a", "a.log", "b", "b.log"):
+    for name in ("a", "a.log", "b", "b.log", "young"):
         (launches.folder / name).touch()
+        if name != "young":
+            os.utime(launches.folder / name, (1, 1))
     launches.keep_only({"a"})
-    assert {path.name for path in launches.folder.iterdir()} == {"a", "a.log"}
+    assert {path.name for path in launches.folder.iterdir()} == {"a", "a.log", "young"}
 
 
 # ---- the processes of a job

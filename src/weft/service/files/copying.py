@@ -20,7 +20,7 @@ from types import TracebackType
 
 from weft.service.answers import Problem
 from weft.service.files.walking import Found, join, walk
-from weft.service.places import Spot, Tree, clean, refusal
+from weft.service.places import Spot, Tree, clean, refusal, tidy
 
 _FICLONE = 0x40049409
 _CHUNK = 2**20
@@ -42,7 +42,7 @@ class NewFile:
     """
 
     def __init__(self, tree: Tree, path: str, mode: int = 0o666) -> None:
-        self.path = clean(path)
+        self.path = tidy(path)
         self._mode = mode
         self._temporary = f".{secrets.token_hex(8)}.part"
         self._named = False

@@ -113,18 +113,26 @@ class Batch:
         said = self._local.said(turn)
         number = parse_sbatch(said) if found.code == 0 else ""
         if not number:
-            number = self._found(turn) or ""
+            try:
+                number = self._slurm.find(turn.launch.token) or ""
+            except BackendError as error:
+                return self._unasked(turn, error)
         if not number:
             return self._again(turn, said)
         turn.move(Status.QUEUED, remote_job_id=number, remote_submitted=self._service.clock.stamp())
         return 0.0
 
-    def _found(self, turn: Turn) -> str | None:
-        try:
-            return self._slurm.find(turn.launch.token)
-        except BackendError as error:
-            log.warning("job %s: %s", turn.job.uuid, error.what)
-            return None
+    def _unasked(self, turn: Turn, error: BackendError) -> float:
+        """A question that failed has not been answered with no: whether there is a job is as open as before.
+
+        Raises:
+            Stop: It has failed for an hour.
+        """
+        log.warning("job %s: %s", turn.job.uuid, error.what)
+        turn.visit.silent = 0.0
+        if time.monotonic() - turn.visit.since > MUTE:
+            raise Stop("JOBS_LAUNCH Slurm has not answered for an hour", Condition.JOB_LAUNCH_FAILURE)
+        return 1.0
 
     def _again(self, turn: Turn, said: str) -> float:
         """After a submission that failed: wait for a job that may come late, then try again, or give up."""
@@ -187,13 +195,14 @@ class Batch:
                 return True
             if not self._local.over(turn):  # sbatch is running: what it makes can be cancelled in a moment
                 return False
-            number = parse_sbatch(self._local.said(turn)) or self._found(turn)
-        if number:
-            try:
+        try:
+            if number is None:
+                number = parse_sbatch(self._local.said(turn)) or self._slurm.find(turn.launch.token)
+            if number:
                 self._slurm.cancel([number])
-            except BackendError as error:
-                log.warning("job %s: %s", turn.job.uuid, error.what)
-                return False
+        except BackendError as error:
+            log.warning("job %s: %s", turn.job.uuid, error.what)
+            return False
         return True
 
     def leave(self, turn: Turn) -> None:

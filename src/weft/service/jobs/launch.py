@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,6 +58,8 @@ fi
 printf 'ended %s\\n' "$_weft_code" >> "$_weft_record"
 """
 _VOID = "void\n"
+_COMING = 3600.0
+"""Seconds after which a holder that was started has come, or never will."""
 _INHERITED = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "DOCKER_HOST")
 """All that the processes of a job get of the service's own environment."""
 
@@ -149,14 +152,18 @@ class Launches:
             return ""
 
     def forget(self, token: str) -> None:
-        """Remove the files of a launch; only when its job has ended."""
+        """Remove the files of a launch whose job has ended; one that is void stays so, a holder may still be coming."""
+        record = self.look(token)
+        if record is not None and record.void:
+            return
         for path in (self._log(token), self._file(token)):
             path.unlink(missing_ok=True)
 
     def keep_only(self, tokens: set[str]) -> None:
-        """Remove the files of all other launches, left behind by a service that was killed."""
+        """Remove the files that a killed service left behind of all other launches, once nobody can be coming."""
         for path in self.folder.iterdir():
-            if path.name.partition(".")[0] not in tokens:
+            old = time.time() - path.stat().st_mtime > _COMING
+            if old and path.name.partition(".")[0] not in tokens:
                 path.unlink(missing_ok=True)
 
     def _file(self, token: str) -> Path:
