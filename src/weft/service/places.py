@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from weft.service.systems.hosts import Host
 if TYPE_CHECKING:
     from weft.service.server import Service
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_NAME = 255
 LONGEST_PATH = 4096
 MOST_LINKS = 40
@@ -64,7 +66,7 @@ def clean(path: str) -> str:
     Raises:
         Problem: 400 for ``..``, control characters, text that is no file name, or names too long.
     """
-    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+    if _CONTROL.search(path):
         raise Problem(400, f"FILES_PATH_INVALID A path must not contain control characters: {_shown(path)}")
     return tidy(path)
 
