@@ -161,7 +161,8 @@ def test_a_sweep_takes_all_of_a_job_and_nobody_else(launches: Launches, work: Pa
     script = "setsid sh -c 'echo $$ > apart; exec sleep 100' & sleep 100 & echo $! > within; wait"
     token, child, holder = started(launches, work, script)
     apart, other, rest = started(launches, work, "sleep 100")
-    until(lambda: (work / "within").exists() and (work / "apart").exists() and (work / "apart").read_text())
+    files = [work / "within", work / "apart"]
+    until(lambda: all(file.exists() and file.read_text() for file in files))
     pids = [int((work / name).read_text()) for name in ("within", "apart")]
     assert all(Process.of(pid) for pid in pids)
     sweep(holder, f"{MARKER}={token}")

@@ -298,7 +298,13 @@ def test_logs_of_the_request_go_before_the_apps() -> None:
     assert of_app.job_attributes.parameter_set.log_config.stdout_filename == "a.out"
 
 
-@pytest.mark.parametrize("name", ["../../out", "a;b", "a\nb", "x" * 255 + "/" + "y" * 300])
+@pytest.mark.parametrize("name", ["../../out", "/", "./.", "a;b", "a\nb", "x" * 255 + "/" + "y" * 300])
 def test_logs_stay_in_the_output_directory(name: str) -> None:
     with pytest.raises(Problem):
         merged(request({"logConfig": {"stdoutFilename": name, "stderrFilename": "err"}}))
+
+
+def test_logs_with_a_slash_in_front_are_below_the_output_directory_too() -> None:
+    job = merged(request({"logConfig": {"stdoutFilename": "/etc/out", "stderrFilename": "//a/./err"}}))
+    assert job.parameter_set.log_config.stdout_filename == "etc/out"
+    assert environment(job)["_tapisStderrFilename"] == "a/err"

@@ -84,16 +84,16 @@ class Batch:
         """Is there a Slurm to be used, with this partition?"""
         if self._service.settings.slurm is False:
             return False
-        with self._lock:
-            if self._partitions is None or time.monotonic() - self._partitions[0] > _REMEMBERED:
-                self._partitions = (time.monotonic(), self._names())
-            return partition in self._partitions[1]
+        known = self._partitions
+        if known is None or time.monotonic() - known[0] > _REMEMBERED:
+            known = self._partitions = (time.monotonic(), self._names(known))
+        return partition in known[1]
 
-    def _names(self) -> frozenset[str]:
+    def _names(self, known: tuple[float, frozenset[str]] | None) -> frozenset[str]:
         try:
             return frozenset(each.name for each in self._slurm.partitions())
         except BackendError:  # it has not lost them because it does not answer now
-            return self._partitions[1] if self._partitions else frozenset()
+            return known[1] if known else frozenset()
 
     # ---- the states
 
@@ -217,8 +217,11 @@ class Batch:
         while not self._end.is_set():
             with self._lock:
                 followed = dict(self._followed)
-            if followed:
-                self._ask(followed)
+            try:
+                if followed:
+                    self._ask(followed)
+            except Exception:  # without this thread no job would ever end
+                log.exception("what Slurm said could not be dealt with")
             self._news.wait(self._interval() if followed else None)
             self._news.clear()
             self._end.wait(_LOOK / 2)  # several that come at once are one question

@@ -41,9 +41,17 @@ MOST_BYTES = 16 << 30
 MOST_RATIO = 300
 """Unpacked to packed bytes; counts only beyond ``HARMLESS``, since text of one kind packs far better than this."""
 HARMLESS = 64 << 20
-WRITING_PROGRAMS = threading.Lock()
-"""Held while a file that may be executed is open for writing, and while a process is forked: a child that still has
-the descriptor, be it for an instant, would keep the kernel from executing that file ("Text file busy")."""
+FORKING = threading.Lock()
+"""Held while a process is forked and has not yet begun its program. Until then it has every file open that is open
+here, and a file that is open for writing cannot be executed ("Text file busy")."""
+
+
+def executable_from_now() -> None:
+    """To be called after a file that may be executed was closed: nobody who was forked meanwhile has it open still."""
+    with FORKING:
+        pass
+
+
 _SMALL = 1 << 20
 _KEPT = 32
 _LONGEST_MANIFEST = 1 << 16
@@ -238,8 +246,9 @@ def _write(tree: Tree, entry: Entry, source: IO[bytes]) -> None:
             os.symlink(entry.link, place.name, dir_fd=place.folder)
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with WRITING_PROGRAMS, os.fdopen(place.open(flags, entry.mode | 0o600), "wb") as target:
+        with os.fdopen(place.open(flags, entry.mode | 0o600), "wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
+    executable_from_now()
 
 
 def _identity(path: Path) -> Hashable:

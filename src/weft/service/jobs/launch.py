@@ -28,7 +28,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from weft.schedulers.processes import Process
-from weft.service.jobs.images import WRITING_PROGRAMS
+from weft.service.jobs.images import FORKING
 
 BASH = "/bin/bash"
 MARKER = "_tapisJobUUID"
@@ -101,7 +101,7 @@ class Launches:
             OSError: No process can be started, or not in this folder.
         """
         log = str(output or self._log(token))
-        with WRITING_PROGRAMS:
+        with FORKING:
             return subprocess.Popen(
                 [
                     BASH,

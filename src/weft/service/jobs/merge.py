@@ -195,8 +195,11 @@ def _parameters(
 
 
 def _log_file(name: str, place: str) -> str:
-    limits.directory(limits.safe(name, place), place)
-    return name
+    """A path below the output directory, even if it begins with a slash."""
+    path = limits.directory(limits.safe(name, place), place).lstrip("/")
+    if not path:
+        raise Problem(400, f"TAPIS_PROHIBITED_DIR_PATTERN {place} names no file: {name[:80]!a}")
+    return path
 
 
 def _environment(

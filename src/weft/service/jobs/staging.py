@@ -20,7 +20,7 @@ from weft.service.files.transfers import Element
 from weft.service.jobs import containers, scripts
 from weft.service.jobs.archive import lent, url
 from weft.service.jobs.ending import Stop
-from weft.service.jobs.images import WRITING_PROGRAMS, BadImage, Images, executable
+from weft.service.jobs.images import BadImage, Images, executable, executable_from_now
 from weft.service.jobs.model import Job
 from weft.service.jobs.scripts import BadOption, Recipe, option
 from weft.service.places import Tree
@@ -221,6 +221,7 @@ def _write(folder: Tree, name: str, text: str, mode: int) -> None:
         if not place.missing:
             os.unlink(place.name, dir_fd=place.folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with WRITING_PROGRAMS, os.fdopen(place.open(flags, mode), "wb") as file:
+        with os.fdopen(place.open(flags, mode), "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(text.encode())
+    executable_from_now()
