@@ -137,3 +137,10 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(url: str) -
         Database(url.replace("//x", "//user:secret@127.0.0.1")).create()
     assert "hint" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_damaged_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(b"garbage" * 1000)
+    with pytest.raises(WeftError, match="not a database") as caught:
+        Database(f"sqlite:///{tmp_path / 'x.sqlite'}").create()
+    assert "copy" in caught.value.hint

@@ -58,10 +58,13 @@ class Database:
         try:
             metadata.create_all(self.engine)
         except DBAPIError as error:
+            hint = "--database takes a URL such as postgresql+psycopg://user@localhost/weft"
+            if self._sqlite:
+                hint = "put a copy of the file back, or begin anew with another folder"
             raise WeftError(
                 f"the database cannot be used: {str(error.orig).strip()}",
                 where=self.engine.url.render_as_string(hide_password=True),
-                hint="--database takes a URL such as postgresql+psycopg://user@localhost/weft",
+                hint=hint,
             ) from error
 
     def claim(self) -> None:
