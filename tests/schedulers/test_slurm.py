@@ -93,7 +93,9 @@ def _ending(cluster: Cluster, folder: Path) -> dict[str, tuple[State, str, str]]
         submit(cluster, folder, "kill -SEGV $$"): (State.FAILED, "FAILED", "0:11"),
     }
     late = submit(cluster, folder, "exec sleep 300", "--time=1", "--nodelist=n1")
-    weak = submit(cluster, folder, "exec sleep 300", "--partition=flex", "--nodelist=n1", "--ntasks=3")
+    weak = submit(
+        cluster, folder, "exec sleep 300", "--partition=flex", "--nodelist=n1", "--ntasks=3", "--no-requeue"
+    )
     cancelled = submit(cluster, folder, "exec sleep 300", "--nodelist=n2")
     lost = submit(cluster, folder, "exec sleep 300", "--nodelist=n2", "--no-requeue")
     held = submit(cluster, folder, "true", "--hold")

@@ -161,7 +161,9 @@ def test_a_transfer_survives_the_death_of_the_service(tmp_path: Path) -> None:
     for attempt in range(kills + 1):
         first = ["first"] if attempt == 0 else []
         child = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path), *first], stdout=subprocess.PIPE, cwd=Path.cwd()
+            [sys.executable, "-c", KILLED, str(tmp_path), *first],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[3],
         )
         assert child.stdout is not None
         assert child.stdout.readline() == b"begun\n"
