@@ -24,7 +24,7 @@ import httpx2 as httpx
 import pytest
 from tests.conftest import count
 from tests.service.conftest import start, token
-from tests.service.jobs.workbench import WHOLE_WAY, packed
+from tests.service.jobs.execution.workbench import WHOLE_WAY, packed
 from tests.slurm import Cluster
 
 from weft.service.jobs.states import Status, may_follow

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from weft.service.answers import Problem, refused
-from weft.service.jobs.ending import Stop
+from weft.service.jobs.execution.ending import Stop
 
 
 @pytest.mark.parametrize("name", ["plain", "öß€😀", os.fsdecode(b"a\xff"), "\ud800", "a\0b"])

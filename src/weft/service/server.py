@@ -26,8 +26,8 @@ from weft.service.courtesy import Courtesy
 from weft.service.database import Database
 from weft.service.faults import Faults
 from weft.service.files.transfers import Transfers
+from weft.service.jobs.execution.worker import Worker
 from weft.service.jobs.ledger import Ledger
-from weft.service.jobs.worker import Worker
 from weft.service.places import Places
 from weft.service.settings import Settings
 from weft.service.starters.registering import furnish, usable_slurm

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from tests.conftest import count
-from tests.service.jobs import made
+from tests.service.jobs.request import made
 
 from weft.service.apps.model import DeliveryTarget
 from weft.service.clock import Clock

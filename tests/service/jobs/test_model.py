@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.service.jobs import made
+from tests.service.jobs.request import made
 
 from weft.service.answers import Problem
 from weft.service.asking import checked

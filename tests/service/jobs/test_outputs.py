@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.jobs import made
+from tests.service.jobs.request import made
 
 from weft.service.jobs import outputs
 from weft.service.jobs.states import RemoteOutcome, Status

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 from tests.service.conftest import speaker
-from tests.service.jobs import made
+from tests.service.jobs.request import made
 
 from weft.service.jobs.lists import SUMMARY
 from weft.service.jobs.states import Status

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.service.jobs import made
+from tests.service.jobs.request import made
 
 from weft.service.apps.model import DeliveryTarget
 from weft.service.clock import Clock

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from weft.service.answers import Answer
 from weft.service.asking import Ask
-from weft.service.jobs.choices import notes_text, unique_tags
 from weft.service.jobs.model import Tags
+from weft.service.jobs.request.choices import notes_text, unique_tags
 from weft.service.jobs.rights import job_row
 
 

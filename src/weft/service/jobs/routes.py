@@ -16,9 +16,9 @@ from weft.service.jobs.annotations import patch_annotations, put_annotations
 from weft.service.jobs.events import entry
 from weft.service.jobs.model import EVENT_DATA_MAX, SubmitRequest
 from weft.service.jobs.pages import page_of
+from weft.service.jobs.request.submit import submit
 from weft.service.jobs.rights import ALL, job_row
 from weft.service.jobs.states import TERMINAL, Event, Status
-from weft.service.jobs.submit import submit
 from weft.service.routes import operation
 
 _CHECKS = count(1)

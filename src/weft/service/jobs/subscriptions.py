@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from weft.service.answers import Answer, Problem
 from weft.service.asking import Ask
-from weft.service.jobs import choices, watching
+from weft.service.jobs import watching
 from weft.service.jobs.events import subscribed
 from weft.service.jobs.model import SubscribeRequest
 from weft.service.jobs.pages import page_of
+from weft.service.jobs.request import choices
 from weft.service.jobs.rights import job_row
 from weft.service.jobs.states import TERMINAL
 

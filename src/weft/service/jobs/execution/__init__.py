@@ -1,0 +1,1 @@
+"""Carrying a job through its states: staging, launching, watching, archiving."""
