@@ -32,7 +32,7 @@ LONGEST_NAME = 255
 LONGEST_PATH = 4096
 MOST_LINKS = 40
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # To pass through a folder takes the right to search it, not to list it.
 _PASSAGE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -194,7 +194,7 @@ class Tree:
     def folder(self, path: str) -> Iterator[int]:
         """An open descriptor of a folder, for listing and for names relative to it."""
         with self.spot(path) as place:
-            opened = place.open(_FOLDER)
+            opened = place.open(FOLDER)
             try:
                 yield opened
             finally:

@@ -20,7 +20,7 @@ from types import TracebackType
 
 from weft.service.answers import Problem
 from weft.service.files.walking import Found, join, walk
-from weft.service.places import Spot, Tree, clean, refusal, tidy
+from weft.service.places import FOLDER, Spot, Tree, clean, refusal, tidy
 
 _FICLONE = 0x40049409
 _CHUNK = 2**20
@@ -29,7 +29,6 @@ _NO_SUCH_MEANS = {
     errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ETXTBSY, errno.EBADF, errno.EPERM, errno.ENOTTY,
     errno.EISDIR,
 }  # fmt: skip
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Check = Callable[[int], None]
 """Told after each piece how many bytes were written; stops the copying by raising."""
@@ -248,7 +247,7 @@ def remove(tree: Tree, path: str) -> None:
         if not stat.S_ISDIR(place.stat().st_mode):
             os.unlink(place.name, dir_fd=place.folder)
             return
-        top = place.open(_FOLDER)
+        top = place.open(FOLDER)
         try:
             _empty(top)
         finally:
@@ -282,10 +281,10 @@ def _empty(top: int) -> None:
 
 def _below(top: int, parts: list[str]) -> int:
     """A folder below an open one, opened without following links."""
-    opened = os.open(".", _FOLDER, dir_fd=top)
+    opened = os.open(".", FOLDER, dir_fd=top)
     for name in parts:
         try:
-            deeper = os.open(name, _FOLDER, dir_fd=opened)
+            deeper = os.open(name, FOLDER, dir_fd=opened)
         finally:
             os.close(opened)
         opened = deeper

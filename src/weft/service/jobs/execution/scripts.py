@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from weft.service.apps.model import Runtime
 from weft.service.jobs.model import Job
+from weft.service.jobs.request.limits import OPTION, PROFILE
 from weft.service.systems.model import SchedulerProfile
 
 SCRIPT = "tapisjob.sh"
@@ -27,9 +28,6 @@ EXIT_CODE = "tapisjob.exitcode"
 SCRIPT_MODE = 0o770
 ENVIRONMENT_MODE = 0o660
 
-PROFILE = "--tapis-profile"
-SAVE_ZIP = "--tapis-zip-save"
-_OPTION = re.compile(r"\s*(--?[^=\s]*)\s*=?\s*(\S*)\s*")
 _QUOTED = frozenset(" &><|;`\n\t'()\"\\{")
 """What has a value quoted in ``tapisjob.env``; the real service leaves the last eight alone, and its script breaks."""
 _BEFORE_QUOTE = re.compile(r'(\\*)("|\Z)')
@@ -141,7 +139,7 @@ def option(arg: str) -> tuple[str, str]:
     Raises:
         BadOption: It is none, or more than one.
     """
-    found = _OPTION.fullmatch(arg)
+    found = OPTION.fullmatch(arg)
     if found is None:
         raise BadOption(f"one option with at most one value is wanted, not {arg!r}")
     name, value = found.groups()

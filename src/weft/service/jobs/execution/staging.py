@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.service.apps.model import App
+from weft.service.apps.rules import ZIP_SAVE
 from weft.service.files.rights import Right, of_a_job
 from weft.service.files.transfers import Element
 from weft.service.jobs.execution import containers, scripts
@@ -23,6 +24,8 @@ from weft.service.jobs.execution.ending import Stop
 from weft.service.jobs.execution.images import BadImage, Images, executable, executable_from_now
 from weft.service.jobs.execution.scripts import BadOption, Recipe, option
 from weft.service.jobs.model import Job
+from weft.service.jobs.request.inputs import LOCAL
+from weft.service.jobs.request.limits import PROFILE
 from weft.service.places import Tree
 from weft.service.systems.attributes import NOT_SET
 from weft.service.systems.model import SchedulerProfile, System
@@ -30,7 +33,6 @@ from weft.service.systems.model import SchedulerProfile, System
 if TYPE_CHECKING:
     from weft.service.server import Service
 
-LOCAL = "tapislocal://"
 _FOLDERS = ("exec", "input", "output")
 _REMOTE = ("tapis://", "http://", "https://")
 
@@ -125,7 +127,7 @@ class Staging:
 
     def tidy(self, job: Job, app: App, system: System) -> None:
         """Remove an archive that was brought, unless the job is to keep it."""
-        keep = any(arg.arg.startswith(scripts.SAVE_ZIP) for arg in job.parameter_set.container_args)
+        keep = any(arg.arg.startswith(ZIP_SAVE) for arg in job.parameter_set.container_args)
         if app.runtime == "ZIP" and app.container_image.startswith(_REMOTE) and not keep:
             Path(self._real(job, system, "exec"), _image_name(app)).unlink(missing_ok=True)
 
@@ -151,7 +153,7 @@ class Staging:
     def _profile(self, job: Job) -> SchedulerProfile | None:
         for arg in job.parameter_set.scheduler_options:
             name, value = option(arg.arg)
-            if name == scripts.PROFILE:
+            if name == PROFILE:
                 profile = self._service.systems.profile(job.tenant, value)
                 if profile is None:
                     raise Stop(f"JOBS_SCHEDULER_PROFILE There is no scheduler profile {value}")

@@ -16,7 +16,8 @@ from weft.service.systems.model import LogicalQueue
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f&><|;`]")
 _ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OPTION = re.compile(r"\s*(--?[^=\s]*)\s*=?\s*(\S*)\s*")
+OPTION = re.compile(r"\s*(--?[^=\s]*)\s*=?\s*(\S*)\s*")
+"""An option and its value, as arguments for containers and schedulers are written."""
 
 PROFILE = "--tapis-profile"
 """The scheduler option that names a profile of module loads."""
@@ -87,7 +88,7 @@ def env_key(key: str, place: str) -> str:
 
 def option(arg: str) -> tuple[str, str]:
     """The name and the value of one option, as in ``--name=value`` or ``-n value``; the name is empty if it is none."""
-    found = _OPTION.fullmatch(arg)
+    found = OPTION.fullmatch(arg)
     return (found[1], found[2]) if found else ("", "")
 
 
