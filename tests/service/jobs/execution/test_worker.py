@@ -189,6 +189,16 @@ def test_a_script_that_cannot_start_fails_the_job(bench: Bench) -> None:
     assert "unexpected EOF" in str(job.last_message)
 
 
+def test_logs_may_lie_in_folders_of_their_own(bench: Bench) -> None:
+    bench.app("app", "echo said; echo complained >&2")
+    logs = {"stdoutFilename": "logs/of/out", "stderrFilename": "errors/err"}
+    job = bench.run("app", parameterSet={"logConfig": logs})
+    assert job.status is Status.FINISHED
+    folder = bench.root / "here" / job.exec_system_output_dir.lstrip("/")
+    assert (folder / "logs/of/out").read_text() == "said\n"
+    assert (folder / "errors/err").read_text() == "complained\n"
+
+
 def test_a_job_that_kills_its_parent_ends(bench: Bench) -> None:
     bench.app("wild", "kill -9 $PPID; sleep 1000")
     job = bench.run("wild")

@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from weft.service.apps.model import App
@@ -52,7 +52,12 @@ class Staging:
         """
         for which in _FOLDERS:
             path = _folder(job, which)
-            self._files(job, system, path, lent(job, f"SAC_EXEC_SYSTEM_{which.upper()}_DIR")).make(path)
+            tree = self._files(job, system, path, lent(job, f"SAC_EXEC_SYSTEM_{which.upper()}_DIR"))
+            tree.make(path)
+            if which == "output":
+                logs = job.parameter_set.log_config
+                for name in (logs.stdout_filename, logs.stderr_filename):
+                    tree.make(str(PurePosixPath(path, name).parent))
         if job.archive_mode != "NEVER":
             path = job.archive_system_dir
             self._files(job, archive, path, lent(job, "SAC_ARCHIVE_SYSTEM_DIR")).make(path)
