@@ -3,7 +3,7 @@
 All threads of the service share one interpreter, so a burst of submissions and the carrying of the jobs that it has
 begun would slow each other down; and someone waits for the one, nobody for the other. A step of a job, or a piece of a
 transfer, therefore begins only when nothing is being answered and nothing has been for a few milliseconds, but at the
-latest after a second: however much is asked, the jobs go on.
+latest after five seconds: however much is asked, the jobs go on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 QUIET = 0.005
 """Seconds after the last answer that count as quiet."""
-PATIENCE = 1.0
+PATIENCE = 5.0
 """Seconds after which a step begins all the same."""
 
 
@@ -36,7 +36,7 @@ class Courtesy:
             self._answered = time.monotonic()
 
     def give_way(self) -> None:
-        """Wait for a quiet moment, a second at most."""
+        """Wait for a quiet moment, five seconds at most."""
         latest = time.monotonic() + PATIENCE
         while (now := time.monotonic()) < latest and (self._answering or now - self._answered < QUIET):
             time.sleep(QUIET)

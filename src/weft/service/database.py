@@ -42,6 +42,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._sqlite = self.engine.dialect.name == "sqlite"
+        self.near = self._sqlite
+        """Is it a file of this machine, and no server that may be slow to answer?"""
         self._turn = threading.Lock()
         self._writing = threading.local()
         self._counting = threading.Lock()

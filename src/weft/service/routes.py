@@ -22,7 +22,10 @@ Handler = Callable[["Ask"], "Answer | Response"] | Callable[["Ask"], Awaitable["
 
 
 class Operation(Struct, frozen=True):
-    """One operation; ``path`` in Starlette's notation; ``reason`` says why it is absent, and is empty otherwise."""
+    """One operation; ``path`` in Starlette's notation; ``reason`` says why it is absent, and is empty otherwise.
+
+    A ``brief`` one takes a millisecond of computing and a statement or two, and touches no file.
+    """
 
     spec: str
     operation_id: str
@@ -31,13 +34,21 @@ class Operation(Struct, frozen=True):
     handler: Any
     open_to_all: bool = False
     reason: str = ""
+    brief: bool = False
 
 
 def operation(
-    spec: str, operation_id: str, method: str, path: str, handler: Handler, *, open_to_all: bool = False
+    spec: str,
+    operation_id: str,
+    method: str,
+    path: str,
+    handler: Handler,
+    *,
+    open_to_all: bool = False,
+    brief: bool = False,
 ) -> Operation:
     """An operation that is here. ``open_to_all`` ones are answered without a token."""
-    return Operation(spec, operation_id, method, path, handler, open_to_all)
+    return Operation(spec, operation_id, method, path, handler, open_to_all, brief=brief)
 
 
 def absent(spec: str, operation_id: str, method: str, path: str, reason: str) -> Operation:

@@ -187,7 +187,7 @@ OPERATIONS = (
     operation(_SPEC, "ready", "GET", "/v3/jobs/ready", ready, open_to_all=True),
     operation(_SPEC, "readycheck", "GET", "/v3/jobs/readycheck", ready, open_to_all=True),
     operation(_SPEC, "sayHello", "GET", "/v3/jobs/hello", say_hello, open_to_all=True),
-    operation(_SPEC, "submitJob", "POST", "/v3/jobs/submit", submit_job),
+    operation(_SPEC, "submitJob", "POST", "/v3/jobs/submit", submit_job, brief=True),
     operation(_SPEC, "getJobList", "GET", "/v3/jobs/list", lists.get_job_list),
     operation(_SPEC, "getJobSearchList", "GET", "/v3/jobs/search", lists.get_job_search_list),
     operation(
@@ -201,7 +201,7 @@ OPERATIONS = (
     operation(_SPEC, "subscribe", "POST", _SUBSCRIBE, subscriptions.subscribe),
     operation(_SPEC, "deleteSubscriptions", "DELETE", _SUBSCRIBE, subscriptions.delete_subscriptions),
     operation(_SPEC, "getJob", "GET", _JOB, get_job),
-    operation(_SPEC, "getJobStatus", "GET", f"{_JOB}/status", get_job_status),
+    operation(_SPEC, "getJobStatus", "GET", f"{_JOB}/status", get_job_status, brief=True),
     operation(_SPEC, "getJobHistory", "GET", f"{_JOB}/history", get_job_history),
     operation(_SPEC, "resubmitJob", "POST", f"{_JOB}/resubmit", resubmit_job),
     operation(_SPEC, "getResubmitRequestJson", "GET", f"{_JOB}/resubmit_request", get_resubmit_request_json),
