@@ -462,7 +462,7 @@ def test_shell_runner_takes_scripts_programs_and_lines(
 
 def test_shell_runner_starts_what_is_executable_by_its_own_interpreter(job: Callable[[str], Job]) -> None:
     shell = job("shell-runner")
-    shell.put("run.py", f"#!{sys.executable}\nprint('python')\n")
+    shell.put("run.py", f"#!{Path(sys.executable).resolve()}\nprint('python')\n")
     (shell.inputs / "run.py").chmod(0o755)
     assert shell.run("run.py")[:2] == (0, "python\n")
 
