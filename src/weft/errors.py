@@ -82,6 +82,18 @@ class FolderError(WeftError):
     """The study's folder cannot be read or written: damaged, from a newer weft, disk full, no permission."""
 
 
+class NotLoggedIn(WeftError):
+    """There is no login that the service accepts; what runs there goes on, and is taken up after `weft login`."""
+
+    exit_code = Exit.NOT_LOGGED_IN
+
+
+class CheckFailed(WeftError):
+    """What a job needs is not there or may not be used, seen before anything was sent."""
+
+    exit_code = Exit.CHECK_FAILED
+
+
 class BackendError(WeftError):
     """A backend could not answer; nothing can be concluded from that about any job."""
 

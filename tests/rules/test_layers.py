@@ -10,10 +10,10 @@ import weft
 
 SOURCE = Path(weft.__file__).parent
 LAYERS = [
-    {"errors"},
+    {"errors", "home"},
     {"model"},
     {"core"},
-    {"schedulers"},
+    {"schedulers", "tapis"},
     {"store", "backends", "node", "service"},
     {"engine", "render"},
     {"writer"},

@@ -10,6 +10,8 @@ raises it. Old formats open for ever: the classes below only ever gain fields wi
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -185,6 +187,32 @@ class JobGone(Event, frozen=True, kw_only=True, gc=False):
     why: str = ""
 
 
+class Transfer(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One transfer of a job's files by the service; seconds since the epoch, 0 where it is not told."""
+
+    into: Literal["inputs", "archive"]
+    files: int = 0
+    bytes: int = 0
+    asked: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
+    noticed: float = 0.0
+    """When the job went on: up to half a minute after the end, since the service looks only from time to time."""
+    status: str = ""
+    why: str = ""
+
+
+class HistoryRead(Event, frozen=True, kw_only=True, gc=False):
+    """The service's own account of a job that is over: when it entered each phase, and what was transferred.
+
+    It is more exact than what was seen by asking from time to time, and takes its place in a profile.
+    """
+
+    job: str
+    phases: list[tuple[Phase, float]]
+    transfers: list[Transfer] = []
+
+
 class CancelSent(Event, frozen=True, kw_only=True, gc=False):
     """The backend accepted a request to stop the job."""
 
@@ -199,12 +227,16 @@ class RecordsRead(Event, frozen=True, kw_only=True, gc=False):
 
 
 class JobEnded(Event, frozen=True, kw_only=True, gc=False):
-    """The job is closed: all that its node recorded has been read. ``in_flight`` had started and left no record."""
+    """The job is closed: all that its node recorded has been read. ``in_flight`` had started and left no record.
+
+    ``failed`` are cases that the job is to blame for: it says that it ended well, and they left no record.
+    """
 
     job: str
     outcome: Outcome
     why: str = ""
     in_flight: list[str] = []
+    failed: list[str] = []
 
 
 # What the node says
@@ -249,6 +281,8 @@ class CaseEnded(Event, frozen=True, kw_only=True, gc=False):
     written: int = 0
     files: int = 0
     kept: int = 0
+    carried: int = 0
+    """Files that it left for its next run, which goes on from them: the run was not its last."""
     why: str = ""
     tail: str = ""
     result: Raw = EMPTY_OBJECT
@@ -301,6 +335,7 @@ AnyEvent = (
     | JobSeen
     | JobUnseen
     | JobGone
+    | HistoryRead
     | CancelSent
     | RecordsRead
     | JobEnded

@@ -283,6 +283,9 @@ class State:
         self._move(job, Phase.COLLECTING)
         job.gone, job.word, job.why = event.outcome, event.word, job.why or event.why
 
+    def _history_read(self, event: ev.HistoryRead) -> None:
+        """A fact for the profile."""
+
     def _cancel_sent(self, event: ev.CancelSent) -> None:
         self._job(event.job).cancel_sent_at = event.at
 
@@ -474,6 +477,7 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.JobSeen: State._seen,
     ev.JobUnseen: State._unseen,
     ev.JobGone: State._gone,
+    ev.HistoryRead: State._history_read,
     ev.CancelSent: State._cancel_sent,
     ev.RecordsRead: State._records_read,
     ev.JobEnded: State._job_ended,
