@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
-from weft.backends.base import Collected, Packed, Refused, Seen
+from weft.backends.base import Brought, Collected, Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
 from weft.core.events import AnyEvent
@@ -17,7 +18,7 @@ from weft.core.records import parse
 from weft.core.state import State
 from weft.engine import Engine
 from weft.errors import AnswerLost, BackendError, FolderError, StudyLocked
-from weft.model import Case, Kind, Limits, Model, Outcome, Phase, Step, Study
+from weft.model import Case, Kind, Limits, Model, Node, Outcome, Phase, SharedInput, Step, Study
 from weft.store import journal, requests
 from weft.store.folder import StudyFolder
 from weft.store.lease import Lease
@@ -31,6 +32,8 @@ class Scripted:
     """A backend whose answers the test sets, and which notes what the journal knew when it was asked."""
 
     name = "scripted"
+    doubt = ""
+    node = Node()
 
     def __init__(self, bench: Bench) -> None:
         self.limits = Limits(settle=2.0, lost_answers=2, lost_after=1.0, cancel_again=5.0)
@@ -41,7 +44,10 @@ class Scripted:
         self.found: dict[str, str] = {}
         self.seen: dict[str, Seen] = {}
         self.data = b""
+        self.brought = Brought()
         self.broken: set[str] = set()
+        self.silent: set[str] = set()
+        """Jobs of which the answer to a submission does not tell."""
         self._bench = bench
 
     def _asked(self, verb: str) -> None:
@@ -52,7 +58,7 @@ class Scripted:
 
     def submit(self, jobs: Sequence[Packed]) -> Mapping[str, str | Refused]:
         self._asked("submit")
-        return {job.job: self.answer(job.job) for job in jobs}
+        return {job.job: self.answer(job.job) for job in jobs if job.job not in self.silent}
 
     def find(self, jobs: Sequence[str]) -> Mapping[str, str]:
         self._asked("find")
@@ -66,6 +72,17 @@ class Scripted:
         self._asked("collect")
         records, taken = parse(self.data[offset:])
         return Collected(records=records, offset=offset + taken)
+
+    def prepare(self) -> None:
+        self._asked("prepare")
+
+    def share(self, inputs: Sequence[SharedInput]) -> Mapping[str, dict[str, Any]]:
+        self._asked("share")
+        return {}
+
+    def bring(self, job: str, native: str) -> Brought:
+        self._asked("bring")
+        return self.brought
 
     def cancel(self, natives: Mapping[str, str]) -> None:
         self._asked("cancel")
@@ -285,14 +302,98 @@ def test_a_job_stays_open_until_its_records_were_read(bench: Bench) -> None:
     bench.backend.broken = set()
     engine.round()
     assert engine.state.cases["a"].done == "r"
+    assert engine.state.jobs["s-k-0001"].outcome is Outcome.FAILED, (
+        "case b has no record, and the runner no end"
+    )
+
+
+def test_a_job_stays_open_until_its_outputs_were_brought(bench: Bench) -> None:
+    engine = running(bench)
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=Outcome.FINISHED)}
+    bench.backend.data = START + DONE + END
+    bench.backend.broken = {"bring"}
+    engine.round()
+    assert "s-k-0001" in engine.state.live
+    bench.backend.broken = set()
+    bench.backend.brought = Brought(complaint="out-000.zip is torn")
+    engine.round()
     assert engine.state.jobs["s-k-0001"].outcome is Outcome.FINISHED
+    assert engine.state.jobs["s-k-0001"].why == "out-000.zip is torn"
+    replayed(bench, engine.state)
+
+
+def test_a_job_that_finished_and_did_nothing_has_failed_its_cases(bench: Bench) -> None:
+    engine = running(bench)
+    bench.backend.doubt = "its wrapper hides exit codes"
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=Outcome.FINISHED, word="FINISHED")}
+    engine.round()
+    job = engine.state.jobs["s-k-0001"]
+    assert job.outcome is Outcome.FAILED
+    assert "no case left a record: its wrapper hides exit codes" in job.why
+    assert {engine.state.cases[name].last for name in "ab"} == {Outcome.FAILED}
+    replayed(bench, engine.state)
+
+
+@pytest.mark.parametrize("told", [Outcome.FINISHED, Outcome.FAILED])
+def test_the_case_that_took_its_runner_down_has_failed(bench: Bench, told: Outcome) -> None:
+    engine = running(bench)
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=told)}
+    bench.backend.data = START + DONE + START.replace(b'"a"', b'"b"')
+    engine.round()
+    assert engine.state.cases["a"].done == "r"
+    assert engine.state.cases["b"].last is Outcome.FAILED
+    assert engine.state.cases["b"].runs == 1
+    replayed(bench, engine.state)
+
+
+def test_who_cancels_a_job_elsewhere_is_asked_before_it_runs_again(bench: Bench) -> None:
+    engine = running(bench)
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=Outcome.CANCELLED)}
+    engine.round()
+    engine.round()
+    assert engine.state.hold is not None
+    assert "cancelled, and not by weft" in engine.state.hold.why
+    assert len(engine.state.jobs) == 1
+
+
+def test_jobs_go_out_together_as_the_backend_takes_them(bench: Bench) -> None:
+    bench.backend.limits = Limits(max_jobs=2, batch=2)
+    engine = bench.start()
+    engine.round()
+    assert bench.backend.calls == ["find", "submit"]
+    assert [job.native for job in engine.state.live.values()] == ["n-s-k-0001", "n-s-k-0002"]
+    assert bench.backend.known["submit"].count("JobSubmitSent") == 2
+
+
+def test_a_job_of_which_no_answer_tells_is_looked_for(bench: Bench) -> None:
+    bench.backend.limits = Limits(max_jobs=2, batch=2, settle=1000.0)
+    bench.backend.silent = {"s-k-0002"}
+    engine = bench.start()
+    engine.round()
+    assert [job.native for job in engine.state.live.values()] == ["n-s-k-0001", ""]
+    bench.backend.found = {"s-k-0002": "late"}
+    engine.round()
+    assert engine.state.live["s-k-0002"].native == "late"
+
+
+def test_records_of_running_jobs_are_read_as_often_as_the_limits_say(bench: Bench) -> None:
+    bench.backend.limits = Limits(max_jobs=2, batch=2, read_every=100.0, reads=1)
+    engine = bench.start()
+    engine.round()
+    bench.backend.seen = {name: Seen(phase=Phase.RUNNING) for name in engine.state.live}
+    for _ in range(6):
+        engine.round()
+    assert bench.backend.calls.count("collect") == 2, "one between two looks, and each job once"
+    bench.now += 101
+    engine.round()
+    assert bench.backend.calls.count("collect") == 3
 
 
 @pytest.mark.parametrize(
     ("told", "data", "expected"),
     [
         (Outcome.INTERRUPTED, START + DONE + END, Outcome.FINISHED),
-        (Outcome.FINISHED, START + DONE, Outcome.FINISHED),
+        (Outcome.FINISHED, START + DONE + DONE.replace(b'"a"', b'"b"'), Outcome.FINISHED),
         (Outcome.FAILED, START, Outcome.FAILED),
         (
             Outcome.FINISHED,

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from weft.backends.base import Backend, Collected, Packed, Refused, Seen
@@ -22,7 +23,7 @@ from weft.core.events import AnyEvent
 from weft.core.records import Record, in_flight, to_events
 from weft.core.state import State
 from weft.errors import AnswerLost, BackendError
-from weft.model import Bundle, Case, Kind, Outcome, Study
+from weft.model import Bundle, Case, Kind, Outcome, Phase, Study
 from weft.store import requests
 from weft.store.bundle import BundleWriter
 from weft.store.folder import StudyFolder
@@ -66,11 +67,10 @@ class Engine:
         self._unpack_before = unpack_before
         self._changed_inputs = changed_inputs
         self._watch = watch
-        self._bundles = BundleWriter(study, folder, cases, backend.limits)
+        self._bundles = BundleWriter(study, folder, cases, backend.limits, backend.node, backend.share)
         self._news: list[AnyEvent] = []
+        self._read_at: dict[str, float] = {}
         self._perform: Mapping[type, Callable[[Any], None]] = {
-            todo.Submit: self._submit,
-            todo.Find: self._find_again,
             todo.Collect: self._collect,
             todo.Cancel: self._cancel,
             todo.CloseAsLost: self._close,
@@ -120,14 +120,15 @@ class Engine:
             self._lease.beat()
         self.drain_requests()
         self._observe()
-        acted = False
-        for action in todo.plan(self.study, self.state, self.backend.limits, self._clock()):
-            if isinstance(action, todo.Submit) and not submit:
-                continue
-            acted = acted or not isinstance(action, todo.Find)
+        limits = self.backend.limits
+        actions = todo.plan(self.study, self.state, limits, self._clock())
+        if not submit:
+            actions = [action for action in actions if not isinstance(action, todo.Submit)]
+        for together in _batches(actions, limits.batch):
             # No answer is no evidence: the next round plans the action again.
             with contextlib.suppress(BackendError):
-                self._perform[type(action)](action)
+                self._perform_all(together)
+        acted = any(not isinstance(action, todo.Find) for action in actions)
         news, self._news = self._news, []
         if news and self._watch is not None:
             self._watch(self.state, news)
@@ -158,9 +159,26 @@ class Engine:
             seen = self.backend.look(ready)
         except BackendError:
             return
-        for job_id, native in ready.items():
+        for job_id in ready:
             self._note(self.state.live[job_id], seen.get(job_id))
-            self._read_on(self.state.live[job_id], native)
+        for job in self._to_read(ready):
+            self._read_on(job, ready[job.id])
+
+    def _to_read(self, ready: Mapping[str, str]) -> list[JobState]:
+        """The jobs whose records are to be read now: those that were not read for longest, as the limits allow."""
+        limits, now = self.backend.limits, self._clock()
+        running = (self.state.live[job_id] for job_id in ready)
+        due = [
+            job
+            for job in running
+            if job.gone is None
+            and (not limits.read_every or job.phase is Phase.RUNNING)
+            and now - self._read_at.get(job.id, -math.inf) >= limits.read_every
+        ]
+        due.sort(key=lambda job: self._read_at.get(job.id, -math.inf))
+        due = due[: limits.reads]
+        self._read_at.update((job.id, now) for job in due)
+        return due
 
     def _note(self, job: JobState, seen: Seen | None) -> None:
         now = self._clock()
@@ -191,8 +209,6 @@ class Engine:
 
     def _read_on(self, job: JobState, native: str) -> None:
         """Take in the records that a running job has written since the last look."""
-        if job.gone is not None:
-            return
         try:
             collected = self.backend.collect(job.id, native, job.offset)
         except BackendError:
@@ -207,32 +223,53 @@ class Engine:
 
     # Performing
 
+    def _perform_all(self, actions: Sequence[todo.Action]) -> None:
+        """Do what is to be done next: one action, or several of the kinds that go together."""
+        submits = [action for action in actions if isinstance(action, todo.Submit)]
+        finds = [action for action in actions if isinstance(action, todo.Find)]
+        if submits:
+            self._submit(submits)
+        elif finds:
+            self._find_again(finds)
+        else:
+            for action in actions:
+                self._perform[type(action)](action)
+
     def _job(self, job_id: str) -> JobState:
         return self.state.live[job_id]
 
-    def _submit(self, action: todo.Submit) -> None:
-        """Write the intention, look, then act."""
+    def _submit(self, actions: Sequence[todo.Submit]) -> None:
+        """Write the intention, look, then act; for as many jobs at once as the backend takes."""
         changed = self._changed_inputs()
         if changed:
             # What was hashed when the run began is not what would run now.
             hint = "`weft run` again says what to do about it (or put it back, then `weft retry`)"
             self.record(ev.Held(at=self._clock(), why=f"{changed} changed while the study ran", hint=hint))
             return
-        job = self._job(action.job) if action.job else self._planned(action.bundle)
-        if self._find(job):
+        jobs = [self._job(one.job) if one.job else self._planned(one.bundle) for one in actions]
+        found = self._find(jobs)
+        bundles = {job.id: one.bundle for job, one in zip(jobs, actions, strict=True) if job.id not in found}
+        packed = [
+            Packed(job=job_id, folder=self._bundles.write(self._job(job_id), self.state), bundle=bundle)
+            for job_id, bundle in bundles.items()
+        ]
+        if not packed:
             return
-        folder = self._bundles.write(job, self.state)
-        self.record(ev.JobSubmitSent(at=self._clock(), job=job.id), sync=True)
-        packed = Packed(job=job.id, folder=folder, bundle=action.bundle)
-        try:
-            answer = self.backend.submit([packed])[job.id]
-        except AnswerLost:
-            return
-        now = self._clock()
-        if isinstance(answer, Refused):
-            self.record(ev.JobRefused(at=now, by=self.backend.name, job=job.id, why=answer.why), sync=True)
-        else:
-            self.record(ev.JobSubmitted(at=now, by=self.backend.name, job=job.id, native=answer), sync=True)
+        self.record(*(ev.JobSubmitSent(at=self._clock(), job=job_id) for job_id in bundles), sync=True)
+        with contextlib.suppress(AnswerLost):
+            self._answered(self.backend.submit(packed))
+
+    def _answered(self, answers: Mapping[str, str | Refused]) -> None:
+        """Note what became of a submission; of a job that no answer tells of, nothing is known."""
+        now, by = self._clock(), self.backend.name
+        facts: list[AnyEvent] = [
+            ev.JobRefused(at=now, by=by, job=job_id, why=answer.why)
+            if isinstance(answer, Refused)
+            else ev.JobSubmitted(at=now, by=by, job=job_id, native=answer)
+            for job_id, answer in answers.items()
+        ]
+        if facts:
+            self.record(*facts, sync=True)
 
     def _planned(self, bundle: Bundle) -> JobState:
         job_id = self.state.next_job()
@@ -255,20 +292,21 @@ class Engine:
         )
         return self._job(job_id)
 
-    def _find_again(self, action: todo.Find) -> None:
-        self._find(self._job(action.job))
+    def _find_again(self, actions: Sequence[todo.Find]) -> None:
+        self._find([self._job(action.job) for action in actions])
 
-    def _find(self, job: JobState) -> bool:
-        """Ask the backend for our id, and note its answer."""
+    def _find(self, jobs: Sequence[JobState]) -> Mapping[str, str]:
+        """Ask the backend for our ids, and note its answer."""
         asked = self._clock()  # an answer tells how things stood when it was asked for, however late it comes
-        native = self.backend.find([job.id]).get(job.id)
-        if native is None:
-            self.record(ev.JobNotFound(at=asked, by=self.backend.name, job=job.id))
-            return False
-        self.record(
-            ev.JobSubmitted(at=self._clock(), by=self.backend.name, job=job.id, native=native), sync=True
-        )
-        return True
+        natives = self.backend.find([job.id for job in jobs])
+        by = self.backend.name
+        missing = [ev.JobNotFound(at=asked, by=by, job=job.id) for job in jobs if job.id not in natives]
+        now = self._clock()
+        there = [
+            ev.JobSubmitted(at=now, by=by, job=job_id, native=native) for job_id, native in natives.items()
+        ]
+        self.record(*missing, *there, sync=bool(there))
+        return natives
 
     def _cancel(self, action: todo.Cancel) -> None:
         job = self._job(action.job)
@@ -287,16 +325,53 @@ class Engine:
             self.record(ev.JobEnded(at=self._clock(), job=job.id, outcome=action.outcome, why=action.why))
 
     def _finish(self, job: JobState, outcome: Outcome, why: str = "") -> None:
-        """Read all records once more from the start, then close the job."""
+        """Read all records once more from the start, bring the outputs, then close the job."""
         collected: Collected = self.backend.collect(job.id, job.native, 0)
         self._take_in(job, collected.records, collected.offset)
-        if job.last_word is not None and outcome is not Outcome.LOST:
+        brought = self.backend.bring(job.id, job.native)
+        began = in_flight(collected.records)
+        to_blame: list[str] = []
+        by_itself = outcome in (Outcome.FINISHED, Outcome.FAILED)
+        if job.last_word is None and by_itself and self.state.open_cases(job):
+            to_blame, told = self._unsaid(job, outcome, began)
+            outcome, why = Outcome.FAILED, told or why
+        elif job.last_word is not None and outcome is not Outcome.LOST:
             outcome = job.last_word  # the runner's own word outweighs what the backend could see of it
         if job.cancel_asked and outcome is not Outcome.FINISHED:
             outcome = Outcome.CANCELLED
-        began = in_flight(collected.records)
         if job.kind is Kind.BEFORE and self.state.counts(self.state.steps["before"]):
             self._unpack_before(job.id)
-        self.record(
-            ev.JobEnded(at=self._clock(), job=job.id, outcome=outcome, why=why, in_flight=began), sync=True
+        ended = ev.JobEnded(
+            at=self._clock(),
+            job=job.id,
+            outcome=outcome,
+            why="; ".join(part for part in (why, brought.complaint) if part),
+            in_flight=[case_id for case_id in began if case_id not in to_blame],
+            failed=to_blame,
         )
+        self.record(*([brought.history] if brought.history else []), ended, sync=True)
+
+    def _unsaid(self, job: JobState, outcome: Outcome, began: Sequence[str]) -> tuple[list[str], str]:
+        """A job that ended by itself while its runner never said so: which cases are to blame, and what is told.
+
+        The one case that was running took the runner down with it. Of a job that did nothing, and yet is said to have
+        finished, all cases have failed: what it did not do this time it will not do the next.
+        """
+        says = f"{self.backend.name} says {outcome.value}" + (f" ({job.word})" if job.word else "")
+        doubt = f": {self.backend.doubt}" if self.backend.doubt and outcome is Outcome.FINISHED else ""
+        if len(began) == 1:
+            return list(began), f"{says}, but the job came to an end while this case ran{doubt}"
+        if outcome is not Outcome.FINISHED:
+            return [], ""
+        nothing = not began and not job.recorded
+        told = f"{says}, but {'no case left a record' if nothing else 'its records do not tell of an end'}{doubt}"
+        return (self.state.open_cases(job) if nothing else []), told
+
+
+def _batches(actions: Sequence[todo.Action], most: int) -> Iterator[list[todo.Action]]:
+    """The actions in their order; submissions that follow each other together, so many at once, questions all at once."""
+    for kind, group in groupby(actions, type):
+        together = list(group)
+        size = most if kind is todo.Submit else len(together) if kind is todo.Find else 1
+        for start in range(0, len(together), size):
+            yield together[start : start + size]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct
 
@@ -156,6 +157,15 @@ class Step(Struct, frozen=True, kw_only=True):
     resources: Resources = Resources()
 
 
+class Continue(Struct, frozen=True, kw_only=True):
+    """How a case that needs longer than a job may last goes on in the next one."""
+
+    files: tuple[str, ...]
+    """Patterns of what it leaves, and finds again in its directory, to go on from."""
+    exit: int | None = None
+    """The exit code that says "not finished yet"; None: only the end of the job's time cuts a case off."""
+
+
 class Study(Struct, frozen=True, kw_only=True):
     """A validated study: the user's file with globs, tables and ranges resolved."""
 
@@ -176,8 +186,11 @@ class Study(Struct, frozen=True, kw_only=True):
     after: Step | None = None
     resources: Resources = Resources()
     retry: Retry = Retry()
+    continues: Continue | None = None
+    notify: Mapping[str, str | bool] = {}
+    """Who is told when a run is over, by way (``desktop``, ``mail``, ``command``, ``webhook``)."""
     backend: str = "local"
-    settings: Mapping[str, Mapping[str, Value]] = {}
+    settings: Mapping[str, Mapping[str, Any]] = {}
     """The backends' own tables, by name (``[local]`` …)."""
 
 
@@ -201,6 +214,28 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """Cases at a time; None leaves it to the runner."""
 
 
+class SharedInput(Struct, frozen=True, kw_only=True):
+    """A shared input of a study: one file, or a folder with all that is below it."""
+
+    name: str
+    """Where a case finds it, in its directory."""
+    source: str
+    """An absolute path of this machine; or an address or path of the backend's own side, as the study gives it."""
+    files: tuple[tuple[str, int, str], ...] = ()
+    """Each file's path below (empty for a file itself), bytes and SHA-256; none where it is not of this machine."""
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """What a bundle must say so that it can run where the backend brings it."""
+
+    runner: str = "runner.py"
+    """Which of the runners starts the cases."""
+    claims: str = ""
+    """A folder that all nodes see, in which a job is claimed by the first runner that starts it; empty for none."""
+    ranks: int | None = None
+    """Processes that will run the runner together; None where there is one."""
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """What a backend allows and how fast it can be trusted; data that the plan decides by.
 
@@ -209,6 +244,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     max_jobs: int = 1
     """Jobs of this study that may be live at once."""
+    batch: int = 1
+    """Jobs that one submission takes."""
     max_cases: int = 10_000
     """Cases in one job."""
     max_minutes: float | None = None
@@ -229,3 +266,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     """First pause after a refusal; doubles with each further one."""
     poll_first: float = 0.02
     poll_most: float = 0.25
+    read_every: float = 0.0
+    """How often the records of a running job may be read…"""
+    reads: int | None = None
+    """…and of how many jobs between two looks; None is no limit."""
+    cannot: tuple[str, ...] = ()
+    """What a study may ask for and this backend cannot do, in sentences for the user."""

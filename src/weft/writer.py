@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import structs
 
@@ -50,13 +51,16 @@ def write(
     pilot: int = 0,
     decide: Decide | str | None = None,
     watch: Watch | None = None,
+    tapis: Any = None,
 ) -> Summary:
     """Become the writer, take in a request, and drive the study until it is settled.
 
-    Without ``run`` nothing new is started: only what a request stops is waited for. Raises StudyLocked while another
+    ``tapis`` is a client to go through, instead of a saved login. Without ``run`` nothing new is started: only what a request stops is waited for. Raises StudyLocked while another
     process writes, and NeedsDecision (before anything has changed) when results of an older revision exist.
     """
-    backend = backend_for(study, folder)
+    backend = backend_for(study, folder, tapis)
+    if run:
+        backend.prepare()
     folder.make()
     first = True
     while first or requests.waiting(folder.requests):
@@ -64,6 +68,7 @@ def write(
         with Lease(folder.lease) as lease:
             taken_at = time.time()
             state = journal.replay(folder.journal)
+            _require_one_backend(study, state)
             engine = _engine(study, cases, folder, state, backend, lease, watch)
             try:
                 if first and run:
@@ -77,6 +82,17 @@ def write(
                 engine.close()
         first = False
     return summarize(study, state, backend.limits, settled=todo.settled(study, state))
+
+
+def _require_one_backend(study: Study, state: State) -> None:
+    """Jobs that were sent elsewhere are for that backend to look after: this one would take them for lost."""
+    elsewhere = sorted({job.backend for job in state.live.values() if job.backend != study.backend})
+    if elsewhere:
+        raise UsageError(
+            f"jobs of this study are still at work on {elsewhere[0]!r}, and this run would be on {study.backend!r}",
+            where=f"{study.file or 'Study(...)'}: run.on",
+            hint=f"see them to their end with `weft run --on {elsewhere[0]}`, or stop them with `weft cancel` there",
+        )
 
 
 def _engine(

@@ -31,6 +31,15 @@ EVERY: list[AnyEvent] = [
     ev.JobSeen(at=1.0, by="local", job="j", phase=Phase.RUNNING, word="R", orphaned=True),
     ev.JobUnseen(at=1.0, job="j"),
     ev.JobGone(at=1.0, by="local", job="j", outcome=Outcome.FAILED, word="exit 1", why="w"),
+    ev.HistoryRead(
+        at=1.0,
+        by="tapis",
+        job="j",
+        phases=[(Phase.PENDING, 1.0), (Phase.RUNNING, 2.0)],
+        transfers=[
+            ev.Transfer(into="inputs", files=2, bytes=10, asked=1.0, began=1.5, ended=2.0, noticed=3.0)
+        ],
+    ),
     ev.CancelSent(at=1.0, by="local", job="j"),
     ev.RecordsRead(at=1.0, job="j", offset=100),
     ev.JobEnded(at=1.0, job="j", outcome=Outcome.LOST, why="w", in_flight=["a"]),

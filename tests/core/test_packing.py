@@ -93,7 +93,7 @@ def test_packing_keeps_its_promises() -> None:
             memory_mb=rng.choice([None, 800]),
         )
         jobs, seconds = rng.randint(1, 5), rng.choice([None, 0.5, 600.0])
-        bundles = pack(waiting, needs, limits, slots=rng.choice([None, 3]), jobs=jobs, seconds=seconds)
+        bundles = pack(waiting, needs, limits, jobs=jobs, seconds=seconds)
         told = f"seed {seed}"
         assert 1 <= len(bundles) <= jobs, told
         placed = [case for bundle in bundles for case in bundle.cases]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from weft.core.books import JobState
 from weft.core.forecast import extension
 from weft.core.state import State
 from weft.engine import Engine
-from weft.errors import BackendError, FolderError
+from weft.errors import FolderError
 from weft.model import Case, Kind, Limits, Model, Outcome, Phase, Resources, Retry, Status, Step, Study
 from weft.store import journal, requests
 from weft.store.folder import StudyFolder
@@ -222,6 +223,9 @@ def random_limits(rng: random.Random) -> Limits:
         backoff=rng.uniform(0.2, 1.0),
         poll_first=rng.uniform(0.05, 0.5),
         poll_most=rng.uniform(0.5, 2.0),
+        batch=rng.choice([1, 1, 3]),
+        read_every=rng.choice([0.0, 0.0, 3.0]),
+        reads=rng.choice([None, None, 1]),
     )
 
 
@@ -300,29 +304,30 @@ def test_every_promise_holds_in_any_weather(memory_folder: Path) -> None:
 class NeverLooks(Engine):
     """No find before a submission: believes that a job whose submission went unanswered is not there."""
 
-    def _find(self, job: JobState) -> bool:
-        self.record(ev.JobNotFound(at=self._clock(), job=job.id))
-        return False
+    def _find(self, jobs: Sequence[JobState]) -> Mapping[str, str]:
+        self.record(*(ev.JobNotFound(at=self._clock(), job=job.id) for job in jobs))
+        return {}
 
 
 class ActsFirst(Engine):
     """Acts before it records: the submission leaves before the journal knows that it may have."""
 
-    def _submit(self, action: todo.Submit) -> None:
-        job = self._job(action.job) if action.job else self._planned(action.bundle)
-        packed = Packed(job=job.id, folder=self._bundles.write(job, self.state), bundle=action.bundle)
-        if self._find(job):
-            return
+    def _submit(self, actions: Sequence[todo.Submit]) -> None:
+        jobs = [self._job(one.job) if one.job else self._planned(one.bundle) for one in actions]
+        found = self._find(jobs)
+        packed = [
+            Packed(job=job.id, folder=self._bundles.write(job, self.state), bundle=one.bundle)
+            for job, one in zip(jobs, actions, strict=True)
+            if job.id not in found
+        ]
+        sent = [ev.JobSubmitSent(at=self._clock(), job=one.job) for one in packed]
+        answers: Mapping[str, str | Refused] = {}
         try:
-            answer = self.backend.submit([packed])[job.id]
-        except BackendError:
-            self.record(ev.JobSubmitSent(at=self._clock(), job=job.id), sync=True)
-            raise
-        self.record(ev.JobSubmitSent(at=self._clock(), job=job.id), sync=True)
-        if isinstance(answer, Refused):
-            self.record(ev.JobRefused(at=self._clock(), job=job.id, why=answer.why), sync=True)
-        else:
-            self.record(ev.JobSubmitted(at=self._clock(), job=job.id, native=answer), sync=True)
+            answers = self.backend.submit(packed)
+        finally:
+            if not isinstance(sys.exc_info()[1], Crash):
+                self.record(*sent, sync=True)
+        self._answered(answers)
 
 
 class TakesSilenceForAnEnd(Engine):

@@ -20,10 +20,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count as counting
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
-from weft.backends.base import Collected, Packed, Refused, Seen
+from weft.backends.base import Brought, Collected, Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core.books import STEPS, JobState
 from weft.core.events import AnyEvent, encode
@@ -31,7 +32,7 @@ from weft.core.packing import memory_for, minutes_for
 from weft.core.records import parse
 from weft.core.state import State
 from weft.errors import AnswerLost, BackendError, FolderError
-from weft.model import Case, Kind, Limits, Outcome, Phase, Study
+from weft.model import Case, Kind, Limits, Node, Outcome, Phase, SharedInput, Study
 from weft.store.journal import Journal
 
 START = 1_700_000_000.0
@@ -160,6 +161,8 @@ class World:
     """The backend, the nodes behind it, and the clock."""
 
     name = "world"
+    doubt = ""
+    node = Node()
 
     def __init__(self, rng: random.Random, limits: Limits, sky: Sky, natures: Mapping[str, Nature]) -> None:
         self.rng = rng
@@ -261,6 +264,8 @@ class World:
                 answers[packed.job] = Refused("no room")
             elif self.chance(self.sky.lose):
                 self._lose_answer(packed.job)
+                if len(jobs) == 1:
+                    raise AnswerLost(f"no answer about {packed.job}")
             else:
                 answers[packed.job] = self.create(packed.job)
         self._return("submit")
@@ -280,7 +285,6 @@ class World:
         if self.chance(5 * self.sky.crash):
             self.note("crash", "while waiting for the answer")
             raise Crash("submit")
-        raise AnswerLost(f"no answer about {job}")
 
     def _create_late(self, job: str) -> None:
         self.note("late job", job)
@@ -329,6 +333,17 @@ class World:
                 return data + line[: self.rng.randrange(len(line))]
             data += line
         return data
+
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
+
+    def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def bring(self, job: str, native: str) -> Brought:
+        self._arrive("bring")
+        self._return("bring")
+        return Brought()
 
     def cancel(self, natives: Mapping[str, str]) -> None:
         self._arrive("cancel")

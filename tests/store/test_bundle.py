@@ -9,9 +9,10 @@ from pathlib import Path
 from msgspec.structs import replace
 from tests.facts import Facts, study
 
+from weft.backends.local import LocalBackend
 from weft.core.cases import expand
 from weft.core.state import State
-from weft.model import Limits, Model
+from weft.model import Limits, Model, Node
 from weft.store.bundle import BundleWriter
 from weft.store.folder import StudyFolder
 
@@ -28,7 +29,9 @@ def test_an_input_older_than_zip_can_tell_is_packed(tmp_path: Path) -> None:
     cases = {name: replace(case, id=name) for name, case in zip(facts.ids, expand(spec), strict=True)}
 
     folder = StudyFolder(tmp_path, "frame")
-    BundleWriter(spec, folder, cases, Limits()).write(state.jobs[job], state)
+    BundleWriter(spec, folder, cases, Limits(), Node(), LocalBackend(folder, {}).share).write(
+        state.jobs[job], state
+    )
 
     with zipfile.ZipFile(folder.bundle(job)) as bundle:
         assert bundle.read("inputs/mesh.dat") == b"mesh"

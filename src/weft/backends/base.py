@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
+from weft.core.events import HistoryRead
 from weft.core.records import Record
-from weft.model import Bundle, Limits, Outcome, Phase
+from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput
 
 
 class Packed(Struct, frozen=True, kw_only=True):
@@ -51,16 +52,48 @@ class Collected(Struct, frozen=True, kw_only=True):
     offset: int
 
 
+class Brought(Struct, frozen=True, kw_only=True):
+    """What came with the outputs of a job."""
+
+    complaint: str = ""
+    """What is wrong with them; empty if nothing is."""
+    history: HistoryRead | None = None
+
+
 class Backend(Protocol):
     """How to speak to one place where jobs run."""
 
     name: str
-    limits: Limits
+    doubt: str
+    """Why a job that the backend calls finished may have done nothing; empty where that cannot be."""
+
+    @property
+    def limits(self) -> Limits:
+        """What it allows; asked for again in every round."""
+        ...
+
+    @property
+    def node(self) -> Node:
+        """What bundles must know of it."""
+        ...
+
+    def prepare(self) -> None:
+        """See, before a run begins, that jobs can be submitted; CheckFailed says what stands in the way."""
+        ...
+
+    def share(self, inputs: Sequence[SharedInput]) -> Mapping[str, dict[str, Any]]:
+        """See that shared inputs are where jobs find them, and bring what is not; asked before every submission.
+
+        For each name ``path`` (absolute, on the nodes), ``files`` (path below and bytes) and, where one may be given,
+        a ``hint`` what to do when the node misses it.
+        """
+        ...
 
     def submit(self, jobs: Sequence[Packed]) -> Mapping[str, str | Refused]:
         """Start these jobs; for each of our ids its native id, or why not.
 
-        Raises AnswerLost when jobs may have been created and no answer tells.
+        A job that may have been created, and of which no answer tells, is left out. Raises AnswerLost when that is so
+        of all.
         """
         ...
 
@@ -74,6 +107,10 @@ class Backend(Protocol):
 
     def collect(self, job: str, native: str, offset: int) -> Collected:
         """The node's whole records of a job from this byte on; works while the job runs."""
+        ...
+
+    def bring(self, job: str, native: str) -> Brought:
+        """Bring the outputs of a job that is over into its folder; whole, or told of as a complaint."""
         ...
 
     def cancel(self, natives: Mapping[str, str]) -> None:

@@ -14,13 +14,15 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from weft.backends.base import Collected, Packed, Refused, Seen
+from weft.backends.base import Brought, Collected, Packed, Refused, Seen
+from weft.core.packing import slots_within
 from weft.core.records import parse
 from weft.errors import BackendError, WeftError
-from weft.model import Limits, Outcome, Phase, Value
+from weft.model import Limits, Node, Outcome, Phase, Resources, SharedInput, Value
 from weft.schedulers.processes import Process, members, send
 from weft.store.folder import StudyFolder
 
@@ -39,12 +41,19 @@ class _PidFile(msgspec.Struct):
     host: str = ""
 
 
+_ANY_NEEDS = Resources()
+
+
 class LocalBackend:
     """Runs jobs as processes of this machine."""
 
     name = "local"
+    doubt = ""
+    node = Node()
 
-    def __init__(self, folder: StudyFolder, settings: Mapping[str, Value]) -> None:
+    def __init__(
+        self, folder: StudyFolder, settings: Mapping[str, Value], needs: Resources = _ANY_NEEDS
+    ) -> None:
         self._folder = folder
         self._exit_codes: dict[str, int] = {}
         self._asked_to_stop: dict[str, int] = {}
@@ -52,10 +61,21 @@ class LocalBackend:
         self.limits = Limits(
             max_jobs=1,
             max_cases=10_000,
-            slots=_int(settings.get("slots")),
+            slots=slots_within(
+                needs, *(_int(settings.get(name)) for name in ("slots", "cores", "memory_mb"))
+            ),
             memory_mb=_int(memory) or _physical_memory_mb(),
             settle=5.0,
         )
+
+    def prepare(self) -> None:
+        """This machine is always there."""
+
+    def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
+        return {
+            one.name: {"path": one.source, "files": [[rel, size] for rel, size, _ in one.files]}
+            for one in inputs
+        }
 
     def submit(self, jobs: Sequence[Packed]) -> dict[str, str | Refused]:
         return {job.job: self._start(job) for job in jobs}
@@ -152,6 +172,9 @@ class LocalBackend:
             raise BackendError(f"cannot read the records of job {job}: {error.strerror}") from error
         records, taken = parse(data)
         return Collected(records=records, offset=offset + taken)
+
+    def bring(self, job: str, native: str) -> Brought:
+        return Brought()  # the runner has put them into the folder
 
     def cancel(self, natives: Mapping[str, str]) -> None:
         for job, native in natives.items():

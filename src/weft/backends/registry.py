@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from weft.backends.base import Backend
 from weft.errors import UsageError
 from weft.model import Study
 from weft.store.folder import StudyFolder
 
-NAMES = ("local",)
+NAMES = ("local", "tapis")
 
 
-def backend_for(study: Study, folder: StudyFolder) -> Backend:
-    """The backend that the study asks for; UsageError if this version has none of that name."""
+def backend_for(study: Study, folder: StudyFolder, tapis: Any = None) -> Backend:
+    """The backend that the study asks for; UsageError if this version has none of that name.
+
+    ``tapis`` is a client to go through, instead of a saved login.
+    """
+    settings = study.settings.get(study.backend, {})
     if study.backend == "local":
         from weft.backends.local import LocalBackend
 
-        return LocalBackend(folder, study.settings.get("local", {}))
+        return LocalBackend(folder, settings, study.resources)
+    if study.backend == "tapis":
+        from weft.backends.tapis import TapisBackend
+
+        return TapisBackend(study, folder, settings, client=tapis)
     raise UsageError(
         f"this version of weft cannot run on {study.backend!r}",
         where=f"{study.file or 'Study(...)'}: run.on",

@@ -28,6 +28,10 @@ class CaseState(Struct, gc=False):
     """The revision of its last success, if any."""
     last: Outcome | None = None
     wall: float = 0.0
+    continues: int = 0
+    """Runs that ended unfinished and left something to go on from."""
+    carry: str = ""
+    """The job whose outputs hold what the next run goes on from, if any."""
     retired: bool = False
     given_up: bool = False
     """The user cancelled it."""

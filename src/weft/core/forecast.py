@@ -13,7 +13,7 @@ from msgspec import Struct
 from weft.core import events as ev
 from weft.core.events import AnyEvent
 from weft.core.packing import pack, usual_seconds
-from weft.core.plan import slots_of, step_bundle, step_due, waiting
+from weft.core.plan import step_bundle, step_due, waiting
 from weft.core.state import State
 from weft.core.summary import summarize
 from weft.model import Bundle, Case, Kind, Limits, Study
@@ -92,7 +92,6 @@ def forecast(
         due,
         study.resources,
         limits,
-        slots=slots_of(study),
         jobs=max(limits.max_jobs, -(-len(due) // limits.max_cases)),
         seconds=usual_seconds(case for _, case in state.present()),
     )

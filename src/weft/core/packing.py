@@ -42,6 +42,19 @@ def memory_for(case: CaseState, resources: Resources, limits: Limits) -> int | N
     return min(grown, limits.memory_mb) if limits.memory_mb else grown
 
 
+def slots_within(
+    resources: Resources, slots: int | None, cores: int | None, memory_mb: int | None
+) -> int | None:
+    """Cases at a time within these bounds, at least one; None where nothing bounds them."""
+    bounds = [
+        slots,
+        cores // resources.cores if cores else None,
+        memory_mb // resources.memory_mb if memory_mb and resources.memory_mb else None,
+    ]
+    given = [bound for bound in bounds if bound is not None]
+    return max(1, min(given)) if given else None
+
+
 def usual_seconds(cases: Iterable[CaseState]) -> float | None:
     """The median wall time of the cases that have run; None before the first."""
     walls = [case.wall for case in cases if case.wall > 0]
@@ -63,7 +76,6 @@ def pack(
     resources: Resources,
     limits: Limits,
     *,
-    slots: int | None = None,
     jobs: int = 1,
     kind: Kind = Kind.CASES,
     seconds: float | None = None,
@@ -83,7 +95,7 @@ def pack(
         if free <= 0:
             break
         longest = max((minutes_for(states[i], resources, limits) or 0.0 for i in case_ids), default=0.0)
-        size = _job_size(len(case_ids), free, longest, limits, slots, seconds)
+        size = _job_size(len(case_ids), free, longest, limits, seconds)
         for start in range(0, min(len(case_ids), size * free), size):
             part = tuple(case_ids[start : start + size])
             bundles.append(
@@ -92,32 +104,26 @@ def pack(
                     kind=kind,
                     cores=resources.cores,
                     memory_mb=memory_mb,
-                    minutes=job_minutes(len(part), longest, limits, slots, seconds),
-                    slots=slots,
+                    minutes=job_minutes(len(part), longest, limits, seconds),
+                    slots=limits.slots,
                 )
             )
     return bundles
 
 
-def _job_size(
-    cases: int, jobs: int, longest: float, limits: Limits, slots: int | None, seconds: float | None
-) -> int:
+def _job_size(cases: int, jobs: int, longest: float, limits: Limits, seconds: float | None) -> int:
     """How many of so many cases one job takes."""
     size = min(limits.max_cases, math.ceil(cases / jobs))
     per_case = seconds / 60 * MARGIN if seconds else longest
-    known_slots = slots or limits.slots
-    if limits.max_minutes and known_slots and per_case:
-        size = min(size, max(1, int(_for_cases(limits.max_minutes) / per_case)) * known_slots)
+    if limits.max_minutes and limits.slots and per_case:
+        size = min(size, max(1, int(_for_cases(limits.max_minutes) / per_case)) * limits.slots)
     return max(1, size)
 
 
-def job_minutes(
-    cases: int, longest: float, limits: Limits, slots: int | None, seconds: float | None = None
-) -> float | None:
+def job_minutes(cases: int, longest: float, limits: Limits, seconds: float | None = None) -> float | None:
     """The wall time to ask for: the expected rounds and never less than one case's own limit, with both ends."""
     if limits.max_minutes is None:
         return None
-    known_slots = slots or limits.slots or 1
     per_case = seconds / 60 * MARGIN if seconds else longest
-    rounds = math.ceil(cases / known_slots)
+    rounds = math.ceil(cases / (limits.slots or 1))
     return min(limits.max_minutes, max(longest, rounds * per_case) + ENDS) if per_case else limits.max_minutes

@@ -20,7 +20,7 @@ from msgspec import Struct
 from weft.core.books import STEPS, CaseState, JobState
 from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds
 from weft.core.state import State
-from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Study, Value
+from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Study
 
 REFUSALS = 3
 """Refusals in a row after which the study is held."""
@@ -185,7 +185,17 @@ def _reason_to_hold(study: Study, state: State) -> Hold | None:
             f"the backend refused {state.refusals} jobs in a row: {_last_why(state)}",
             "mend what it complains of, then `weft retry`",
         )
-    return _fruitless(state) or _failed_step(study, state)
+    return _cancelled(state) or _fruitless(study, state) or _failed_step(study, state)
+
+
+def _cancelled(state: State) -> Hold | None:
+    """Who cancels a job by other means than weft does not want it started again at once."""
+    if not state.cancelled:
+        return None
+    return Hold(
+        f"job {state.cancelled} was cancelled, and not by weft",
+        "`weft retry` goes on with what is left; `weft cancel` gives cases up",
+    )
 
 
 def _work_left(study: Study, state: State) -> bool:
@@ -196,9 +206,9 @@ def _work_left(study: Study, state: State) -> bool:
     )
 
 
-def _fruitless(state: State) -> Hold | None:
+def _fruitless(study: Study, state: State) -> Hold | None:
     """Jobs that end before a case has run will do so again, unless the site ended them."""
-    if not state.fruitless:
+    if not state.fruitless or not _work_left(study, state):
         return None
     last = next(job for job in reversed(state.jobs.values()) if job.outcome is not None)
     if last.outcome in (Outcome.FAILED, Outcome.FINISHED) or state.fruitless >= FRUITLESS:
@@ -266,7 +276,7 @@ def step_bundle(study: Study, kind: Kind, state: State, limits: Limits) -> Bundl
         kind=kind,
         cores=needs.cores,
         memory_mb=memory_for(known, needs, limits),
-        minutes=job_minutes(1, minutes_for(known, needs, limits) or 0.0, limits, 1),
+        minutes=job_minutes(1, minutes_for(known, needs, limits) or 0.0, limits),
         slots=1,
     )
 
@@ -279,29 +289,10 @@ def _case_bundles(study: Study, state: State, limits: Limits, room: int) -> list
     if state.pilot and len(due) > state.pilot:
         chosen = set(spread([case_id for case_id, _ in due], state.pilot))
         due = [(case_id, case) for case_id, case in due if case_id in chosen]
-        return pack(due, needs, limits, slots=slots_of(study), kind=Kind.PILOT)
-    seconds = usual_seconds(case for _, case in state.present())
-    return pack(due, needs, limits, slots=slots_of(study), jobs=room, seconds=seconds)
-
-
-def slots_of(study: Study) -> int | None:
-    """Cases at a time, where the settings of the study's backend say so; else the runner decides on its node.
-
-    ``slots`` says it outright; ``cores`` and ``memory_mb`` say how much of the machine the study may use.
-    """
-    settings, needs = study.settings.get(study.backend, {}), study.resources
-    slots, cores, memory_mb = (_whole(settings.get(name)) for name in ("slots", "cores", "memory_mb"))
-    bounds = [
-        slots,
-        cores // needs.cores if cores else None,
-        memory_mb // needs.memory_mb if memory_mb and needs.memory_mb else None,
-    ]
-    given = [bound for bound in bounds if bound is not None]
-    return max(1, min(given)) if given else None
-
-
-def _whole(value: Value) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else None
+        return pack(due, needs, limits, kind=Kind.PILOT)
+    # A case that goes on in the next job takes all the time it is given: what its runs lasted foretells nothing.
+    seconds = None if study.continues else usual_seconds(case for _, case in state.present())
+    return pack(due, needs, limits, jobs=room, seconds=seconds)
 
 
 def waiting(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:

@@ -52,6 +52,7 @@ class Record(Struct, gc=False):
     written: int | None = 0
     files: int = 0
     kept: int = 0
+    carried: int = 0
     why: str | None = None
     tail: str | None = None
     result: Raw = ev.EMPTY_OBJECT
@@ -129,6 +130,7 @@ def _case(job: str, record: Record) -> ev.CaseEnded:
         written=record.written or 0,
         files=record.files,
         kept=record.kept,
+        carried=record.carried,
         why=record.why or "",
         tail=record.tail or "",
         result=record.result if record.result != _NULL else ev.EMPTY_OBJECT,

@@ -61,6 +61,11 @@ class Runs:
         """The case's last run."""
         return self._last.get(case_id)
 
+    def last_job(self, case_id: str) -> str:
+        """The job of the case's last run; empty if it never ran."""
+        last = self._last.get(case_id)
+        return last.job if last is not None else ""
+
     def count(self, case_id: str) -> int:
         """How often the case has run."""
         last = self._last.get(case_id)
@@ -102,11 +107,14 @@ class Runs:
 
     def _job_ended(self, event: ev.JobEnded) -> None:
         job = self.state.jobs.get(event.job)
-        for case_id in event.in_flight:
-            if job is not None and self.state.is_open(job, case_id):
-                why = f"it was running when job {job.id} ended {event.outcome.value}"
-                number = self._number(case_id, job.id)
-                self._put(case_id, Run(job.id, number, Outcome.INTERRUPTED, why=why))
+        for case_id in [*event.failed, *event.in_flight]:
+            if job is not None and self.state.is_open(job, case_id) and self.last_job(case_id) != job.id:
+                to_blame = case_id in event.failed
+                why = (
+                    event.why if to_blame else f"it was running when job {job.id} ended {event.outcome.value}"
+                )
+                outcome = Outcome.FAILED if to_blame else Outcome.INTERRUPTED
+                self._put(case_id, Run(job.id, self._number(case_id, job.id), outcome, why=why))
 
     def _number(self, case_id: str, job: str) -> int:
         before = self._last.get(case_id)

@@ -19,6 +19,8 @@ from weft.model import Kind, Outcome, Phase, Status, Value
 
 INTERRUPTIONS = 5
 """Times that the site may interrupt one case before it counts as failed."""
+CONTINUATIONS = 100
+"""Runs in which one case may go on from what the run before left, before it counts as failed."""
 
 _BACKEND_PHASES = frozenset(Phase) - {Phase.PLANNED, Phase.UPLOADING, Phase.COLLECTING, Phase.ENDED}
 FOLLOWS: dict[Phase, frozenset[Phase]] = {
@@ -74,6 +76,8 @@ class State:
         self.refused_at = 0.0
         self.fruitless = 0
         """Jobs in a row that ended without a single record of a case."""
+        self.cancelled = ""
+        """A job that was cancelled, and not by us, since the last retry or new revision."""
         self._requests: set[str] = set()
 
     # The fold
@@ -100,8 +104,10 @@ class State:
             self.kept = set(event.kept)
             self.hold = None  # whatever it was, the study is another now
         if changed and not event.kept:
-            # What failed before may not fail now.
+            # What failed before may not fail now, and what it left to go on from was made by something else.
             self._start_afresh([*self.cases.values(), *self.steps.values()])
+            for case in self.cases.values():
+                case.carry, case.continues = "", 0
         for path, digest in event.digests.items():
             self.first_digests.setdefault(path, digest)
         for name, default in event.defaults.items():
@@ -161,13 +167,14 @@ class State:
         self.hold = None
         self.any_success = False
         self.first_failures = self.refusals = self.fruitless = 0
+        self.cancelled = ""
         for case in cases:
             if self.counts(case):
                 continue
             case.given_up = False  # also while the job that was cancelled is still to end
             if not case.job:
                 # What was learnt of its needs (timeouts, ooms) stays: the retry starts with more time or memory.
-                case.runs = case.interruptions = 0
+                case.runs = case.interruptions = case.continues = 0
 
     def has_heard(self, request_id: str) -> bool:
         """Is this request in the books already?"""
@@ -294,11 +301,15 @@ class State:
 
     def _job_ended(self, event: ev.JobEnded) -> None:
         job = self._job(event.job)
-        for case_id in event.in_flight:
+        for case_id in [*event.failed, *event.in_flight]:
             if self.is_open(job, case_id):
                 case = self._pool(job.kind)[case_id]
-                _count_failure(job, case, _INTERRUPTED)
-                case.last = _INTERRUPTED
+                case.last = Outcome.FAILED if case_id in event.failed else _INTERRUPTED
+                own = _count_failure(job, case, case.last)
+                self.first_failures += own and case.runs == 1 and job.kind not in STEPS
+                case.job = ""
+        if job.gone is Outcome.CANCELLED and not job.cancel_asked and not job.cancel_sent_at:
+            self.cancelled = job.id
         if job.native:
             # Only a job that nothing came of counts; when the user stopped it, that says nothing about the job. One
             # that the site cut short while cases ran had begun well; one that failed of itself will fail again.
@@ -347,6 +358,10 @@ class State:
     def _take_in(self, event: ev.CaseEnded, job: JobState, case: CaseState) -> None:
         outcome = case.last = event.outcome
         case.wall = event.wall
+        if event.carried and outcome is _INTERRUPTED:
+            case.continues += 1
+            case.carry = job.id
+            return
         if outcome is not _FINISHED:
             own = _count_failure(job, case, outcome)
             self.first_failures += own and case.runs == 1 and job.kind not in STEPS
@@ -405,7 +420,7 @@ class State:
             return Status.DONE
         if case.job:
             return Status.ACTIVE
-        if case.given_up or case.interruptions >= INTERRUPTIONS:
+        if case.given_up or case.interruptions >= INTERRUPTIONS or case.continues >= CONTINUATIONS:
             return Status.FAILED
         if case.runs and case.last is not None and self._spent(case, attempts, retried):
             return Status.FAILED

@@ -147,11 +147,21 @@ class Story:
         if event.job not in self.jobs:
             return self._fruitless(event)
         text = f"job {event.job} closed: {event.outcome.value}{_because(event.why)}"
+        if self.case_id in event.failed:
+            return f"{text}\nthe job is to blame for it: FAILED"
         if self.case_id in event.in_flight:
             return f"{text}\nit was running then, and left no record: INTERRUPTED"
         if self.of_job and event.in_flight:
             return f"{text}\nrunning then, without a record: {_some(event.in_flight)}"
         return text
+
+    def history_read(self, event: ev.HistoryRead) -> str:
+        """What was transferred; the phases are the profile's to show."""
+        told = [
+            f"{one.into}: {one.files:,} files, {self.words.size(one.bytes)}{_because(one.why)}"
+            for one in event.transfers
+        ]
+        return f"the service's history: {len(event.phases)} phases" + "".join(f"; {text}" for text in told)
 
     def _fruitless(self, event: ev.JobEnded) -> str | None:
         if self.case_id or self.of_job or event.outcome is Outcome.FINISHED:
@@ -234,6 +244,7 @@ _TELLERS: dict[type, Callable[[Story, Any], str | None]] = {
             f"over, says {event.by}: {event.outcome.value}{_verbatim(event.word)}{_because(event.why)}"
         )
     ),
+    ev.HistoryRead: _of_its_jobs(Story.history_read),
     ev.CancelSent: _of_its_jobs(lambda _, event: "the backend accepted to stop it"),
     ev.RunnerStarted: _of_its_jobs(
         lambda _, event: (

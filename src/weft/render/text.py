@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from weft.core.profile import JobProfile, Profile, Span
+from weft.core.jobtime import JobProfile, Span
+from weft.core.profile import Profile
 from weft.core.story import Words
 from weft.render.quantities import count, duration, moment, share, size
 from weft.store.folder import StudyFolder

@@ -15,7 +15,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -256,6 +256,31 @@ def fetch(
         what = f"{len(in_the_way)} of {len(targets)} files are there already, such as {in_the_way[0]}"
         raise UsageError(what, hint="give an empty folder, or --overwrite to replace them")
     return _extract(targets, to)
+
+
+CARRIED = "carry"
+"""The folder in an output ZIP of what cases go on from: ``carry/<case id>/<path>``."""
+
+
+def carried(folder: StudyFolder, job: str, case_ids: Collection[str]) -> Iterator[Member]:
+    """What these cases left in this job to go on from, each with its path in the case's directory.
+
+    Raises:
+        FolderError: a case left nothing that can be found.
+    """
+    missing = set(case_ids)
+    for path in folder.zips(job):
+        for member in entries(path):
+            case, _, rest = member.path.partition("/")
+            if member.case == CARRIED and case in case_ids:
+                missing.discard(case)
+                yield member._replace(case=case, path=rest)
+    if missing:
+        raise FolderError(
+            f"what {_called(min(missing))} was to go on from is not in the output ZIPs of job {job}",
+            where=str(folder.job(job)),
+            hint=f"bring them back if you moved them; else `weft cancel --case {min(missing)}` gives the case up",
+        )
 
 
 def unpack_job(folder: StudyFolder, job: str, to: Path) -> list[Path]:

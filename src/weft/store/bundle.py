@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+import weft.node
+from weft.core import tclbundle
 from weft.core.books import STEPS, CaseState, JobState
 from weft.core.command import (
     placeholders,
@@ -27,24 +29,37 @@ from weft.core.packing import memory_for, minutes_for
 from weft.core.plan import job_resources
 from weft.core.state import State
 from weft.errors import WeftError
-from weft.model import Case, Kind, Limits, Model, Study
-from weft.node import runner
+from weft.model import Case, Kind, Limits, Model, Node, SharedInput, Study
+from weft.store.archive import carried, read
 from weft.store.folder import StudyFolder, disk_problem
+from weft.store.inputs import case_name, digests
 
 FORMAT = 1
+TCL_RUNNER = "runner.tcl"
 
-Shared = list[dict[str, Any]]
+Share = Callable[[Sequence[SharedInput]], Mapping[str, dict[str, Any]]]
+"""``Backend.share``: where nodes find these inputs."""
 
 
 class BundleWriter:
     """Writes the job folders of one study, remembering what every bundle needs."""
 
-    def __init__(self, study: Study, folder: StudyFolder, cases: Mapping[str, Case], limits: Limits) -> None:
+    def __init__(
+        self,
+        study: Study,
+        folder: StudyFolder,
+        cases: Mapping[str, Case],
+        limits: Limits,
+        node: Node,
+        share: Share,
+    ) -> None:
         self.study = study
         self.folder = folder
         self.cases = cases
         self.limits = limits
-        self._shared: Shared | None = None
+        self.node = node
+        self._share = share
+        self._shared: list[SharedInput] | None = None
         self._covered = _covered(study)
 
     def write(self, job: JobState, state: State) -> Path:
@@ -53,7 +68,8 @@ class BundleWriter:
         aside = where / ".bundle.zip.part"
         try:
             where.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(runner.__file__), where / "runner.py")
+            runner = self.node.runner
+            shutil.copyfile(Path(weft.node.__file__).with_name(runner), where / runner)
             with zipfile.ZipFile(
                 aside, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False
             ) as archive:
@@ -61,16 +77,21 @@ class BundleWriter:
                 for name, path in members.items():
                     archive.write(path, f"inputs/{name}")
                 rendered = self._templates(job, archive)
-                content = self._content(job, state, rendered)
+                carried = self._carried(job, state, archive)
+                content = self._content(job, state, rendered, carried)
                 archive.writestr("bundle.json", msgspec.json.encode(content))
+                if runner == TCL_RUNNER:
+                    archive.writestr("bundle.tcl", tclbundle.render(content))
             aside.replace(self.folder.bundle(job.id))
         except OSError as error:
             raise disk_problem(error, error.filename or where) from error
         return where
 
-    def _content(self, job: JobState, state: State, rendered: list[str]) -> dict[str, Any]:
-        study, step = self.study, self._step(job.kind)
-        model = study.model
+    def _content(
+        self, job: JobState, state: State, rendered: list[str], carried: Mapping[str, list[str]]
+    ) -> dict[str, Any]:
+        study, step, at = self.study, self._step(job.kind), self.node
+        model, needs = study.model, job_resources(study, job.kind)
         return {
             "format": FORMAT,
             "study": study.name,
@@ -88,12 +109,17 @@ class BundleWriter:
             "finish": model.finish if step is None else None,
             "cores": job.cores,
             "memory_mb": job.memory_mb,
-            "minutes": minutes_for(self._first(job, state), job_resources(study, job.kind), self.limits),
+            "minutes": minutes_for(self._first(job, state), needs, self.limits),
             "slots": job.slots,
             "deadline_s": job.minutes * 60 if job.minutes else None,
             "grace_s": 5.0,
             "params_file": step is None and _wants_params_file(model),
-            "cases": [self._step_case(job)] if step is not None else self._case_entries(job, state, rendered),
+            "claim": f"{at.claims}/{job.id}" if at.claims else None,
+            "ranks": at.ranks,
+            "continue": _continue(study) if step is None else None,
+            "cases": [self._step_case(job)]
+            if step is not None
+            else [self._case_entry(self.cases[case_id], state, rendered, carried) for case_id in job.cases],
         }
 
     def _first(self, job: JobState, state: State) -> CaseState:
@@ -106,10 +132,9 @@ class BundleWriter:
     def _step_case(self, job: JobState) -> dict[str, Any]:
         return {"id": STEPS[job.kind], "command": self._step(job.kind).command, "params": {}}
 
-    def _case_entries(self, job: JobState, state: State, rendered: list[str]) -> list[dict[str, Any]]:
-        return [self._case_entry(self.cases[case_id], state, rendered) for case_id in job.cases]
-
-    def _case_entry(self, case: Case, state: State, rendered: list[str]) -> dict[str, Any]:
+    def _case_entry(
+        self, case: Case, state: State, rendered: list[str], carried: Mapping[str, list[str]]
+    ) -> dict[str, Any]:
         model, needs = self.study.model, self.study.resources
         entry: dict[str, Any] = {
             "id": case.id,
@@ -130,6 +155,9 @@ class BundleWriter:
             entry["minutes"] = minutes_for(known, needs, self.limits)
         if known.ooms:
             entry["memory_mb"] = memory_for(known, needs, self.limits)
+        if known.continues:
+            entry["continues"] = known.continues
+            entry["carried"] = carried.get(case.id, [])
         return entry
 
     def _own_files(self, case: Case) -> list[str]:
@@ -172,11 +200,34 @@ class BundleWriter:
                 archive.writestr(f"cases/{case_id}/{name}", content)
         return names
 
-    def shared(self) -> Shared:
-        """The shared inputs with every file's size, for the runner to check; listed once."""
+    def _carried(self, job: JobState, state: State, archive: zipfile.ZipFile) -> dict[str, list[str]]:
+        """Put what cases go on from into the archive; its paths in each case's directory.
+
+        Raises FolderError where it should be in the outputs of an earlier job, and is not.
+        """
+        found: dict[str, list[str]] = {}
+        if job.kind in STEPS:
+            return found
+        by_job: dict[str, set[str]] = {}
+        for case_id in job.cases:
+            if state.cases[case_id].carry:
+                by_job.setdefault(state.cases[case_id].carry, set()).add(case_id)
+        for earlier, case_ids in by_job.items():
+            for member in carried(self.folder, earlier, case_ids):
+                with archive.open(f"carry/{member.case}/{member.path}", "w", force_zip64=True) as file:
+                    for piece in read(member):
+                        file.write(piece)
+                found.setdefault(member.case, []).append(member.path)
+        return found
+
+    def shared(self) -> list[dict[str, Any]]:
+        """The shared inputs as the backend's nodes find them, with every file's size for the runner to check."""
         if self._shared is None:
-            self._shared = [_shared_entry(Path(self.study.folder), name) for name in self.study.model.shared]
-        return self._shared
+            self._shared = shared_inputs(self.study, self.folder.digests)
+        if not self._shared:
+            return []
+        there = self._share(self._shared)
+        return [{"name": one.name, **there[one.name]} for one in self._shared]
 
 
 def _wants_params_file(model: Model) -> bool:
@@ -201,8 +252,26 @@ def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
             yield path.relative_to(folder).as_posix(), path
 
 
-def _shared_entry(base: Path, name: str) -> dict[str, Any]:
-    path = (base / name).resolve()
+def _continue(study: Study) -> dict[str, Any] | None:
+    if study.continues is None:
+        return None
+    return {"files": study.continues.files, "exit": study.continues.exit}
+
+
+def shared_inputs(study: Study, cache: Path | None = None) -> list[SharedInput]:
+    """The shared inputs of a study, with their files' contents where they lie on this machine."""
+    if not study.model.shared:
+        return []
+    known = digests(study, cache)
+    return [_shared_input(Path(study.folder), name, known) for name in study.model.shared]
+
+
+def _shared_input(base: Path, name: str, known: Mapping[str, str]) -> SharedInput:
+    shown = case_name(name)
+    path = base / name
+    if "://" in name or (name.startswith("/") and not path.exists()):
+        return SharedInput(name=shown, source=name)
+    path = path.resolve()
     if not path.exists():
         raise WeftError(
             f"the shared input {name!r} is not there",
@@ -210,7 +279,6 @@ def _shared_entry(base: Path, name: str) -> dict[str, Any]:
             hint="put it back, or take it out of model.shared",
         )
     if path.is_file():
-        files = [["", path.stat().st_size]]
-    else:
-        files = [[rel, found.stat().st_size] for rel, found in _files_below(path)]
-    return {"name": Path(name).name if Path(name).is_absolute() else name, "path": str(path), "files": files}
+        return SharedInput(name=shown, source=str(path), files=(("", path.stat().st_size, known[name]),))
+    files = tuple((rel, found.stat().st_size, known[f"{name}/{rel}"]) for rel, found in _files_below(path))
+    return SharedInput(name=shown, source=str(path), files=files)

@@ -201,7 +201,7 @@ def local_path(text: str) -> str:
 
 def case_name(shared: str) -> str:
     """Return the path at which a shared entry appears in a case's directory."""
-    return posixpath.basename(shared) if shared.startswith("/") else shared
+    return posixpath.basename(shared) if shared.startswith("/") or "://" in shared else shared
 
 
 def too_large(what: str) -> WeftError:
@@ -270,6 +270,8 @@ def _named_files(study: Study) -> Iterator[tuple[str, Path]]:
     names = {*study.model.inputs, *study.model.templates, *before, *parameter_files(study)}
     shared: dict[str, Path] = {}
     for entry in study.model.shared:
+        if "://" in entry or (entry.startswith("/") and not (folder / entry).exists()):
+            continue  # it lies where the study runs: its name is all that is known of it
         if (folder / entry).is_dir():
             shared.update(
                 (f"{entry}/{below}", folder / entry / below) for below in _all_below(folder / entry)

@@ -1,0 +1,1 @@
+"""Tapis v3 as a client: logging in, calls, files, apps, systems, and what a job request looks like."""

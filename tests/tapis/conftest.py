@@ -1,0 +1,33 @@
+"""A service to log in to, and a session of its user ann."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.conftest import PASSWORD, Served, cheap_passwords, served, signing_key
+from weft.tapis import login
+from weft.tapis.session import Session
+
+__all__ = ["PASSWORD", "Served", "cheap_passwords", "served", "signing_key"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of weft's own, where nobody is logged in yet."""
+    folder = tmp_path / "home of weft"
+    monkeypatch.setenv("WEFT_HOME", str(folder))
+    monkeypatch.delenv("WEFT_TAPIS_URL", raising=False)
+    return folder
+
+
+@pytest.fixture
+def session(served: Served, home: Path) -> Iterator[Session]:
+    """Logged in as ann; no fault of an earlier test is left."""
+    served.service.faults.use([])
+    login.log_in(served.url, "ann", PASSWORD)
+    with login.session(served.url) as made:
+        yield made
+    served.service.faults.use([])
