@@ -76,6 +76,9 @@ class Scripted:
     def prepare(self) -> None:
         self._asked("prepare")
 
+    def preview(self, jobs: Sequence[Packed]) -> list[dict[str, Any]]:
+        return [{} for _ in jobs]
+
     def share(self, inputs: Sequence[SharedInput]) -> Mapping[str, dict[str, Any]]:
         self._asked("share")
         return {}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from weft import model
+from weft.backends.registry import backend_for
 from weft.core import events as ev
 from weft.core import plan as todo
 from weft.core.cases import expand
@@ -84,15 +85,35 @@ class Study:
         by = f"process {holder.pid} on {holder.host}" if holder else ""
         return summarize(self.spec, state, running_by=by, settled=todo.settled(self.spec, state))
 
-    def plan(self) -> Planned:
+    def plan(self, *, tapis: Any = None) -> Planned:
         """What a run would do now; changes nothing."""
-        from weft.backends.registry import backend_for
+        return self._forecast(backend_for(self.spec, self.folder, tapis).limits)
+
+    def requests(self, *, tapis: Any = None) -> list[dict[str, Any]]:
+        """Exactly what the jobs of ``plan`` would ask of the backend, as far as can be told before any has run.
+
+        A study that has not been run yet has no key: ``new`` stands for it in the names.
+        """
+        from weft.backends.base import Packed
+
+        backend = backend_for(self.spec, self.folder, tapis)
+        state = journal.replay(self.folder.journal)
+        prefix, made = f"{self.spec.name}-{state.key or 'new'}", len(state.jobs)
+        bundles = self._forecast(backend.limits).bundles
+        ids = [f"{prefix}-{made + number:04d}" for number in range(1, len(bundles) + 1)]
+        packed = [
+            Packed(job=job, folder=self.folder.job(job), bundle=bundle)
+            for job, bundle in zip(ids, bundles, strict=True)
+        ]
+        return [dict(one) for one in backend.preview(packed)]
+
+    def _forecast(self, limits: model.Limits) -> Planned:
         from weft.core.forecast import forecast
         from weft.writer import present
 
         state = journal.replay(self.folder.journal)
         now = present(self.spec, self.folder, state)
-        return forecast(self.spec, self.cases, state, now, backend_for(self.spec, self.folder).limits)
+        return forecast(self.spec, self.cases, state, now, limits)
 
     def results(self, kind: str = "pandas", *, all_cases: bool = False) -> Any:
         """The results table, one row per case, as it stands; ``kind`` is "pandas" or "polars"."""
@@ -162,9 +183,17 @@ class Study:
     # Acting
 
     def run(
-        self, *, pilot: int = 0, decide: Decide | str | None = None, watch: Watch | None = None
+        self,
+        *,
+        pilot: int = 0,
+        decide: Decide | str | None = None,
+        watch: Watch | None = None,
+        tapis: Any = None,
     ) -> Summary:
         """Run what is not done yet, and return how the study stands when there is nothing left to do.
+
+        ``tapis`` is a ``tapipy`` client that is logged in, for studies that run there; without it, `weft login` is
+        what counts.
 
         ``decide`` answers a Question with one of its choices (or is that answer); NeedsDecision without it. Raises
         StudyLocked while another process runs the study. A KeyboardInterrupt leaves the jobs running: the next
@@ -175,7 +204,7 @@ class Study:
         if pilot < 0:
             raise UsageError(f"a pilot of {pilot} cases cannot be run", hint="0 is none: all cases run")
         self._check_before()
-        return write(self.spec, self.cases, self.folder, pilot=pilot, decide=decide, watch=watch)
+        return write(self.spec, self.cases, self.folder, pilot=pilot, decide=decide, watch=watch, tapis=tapis)
 
     def detach(self, *, pilot: int = 0, decide: Decide | str | None = None) -> int:
         """Start ``weft run`` in a session of its own, and return its process id.
@@ -200,6 +229,7 @@ class Study:
         run: bool = True,
         decide: Decide | str | None = None,
         watch: Watch | None = None,
+        tapis: Any = None,
     ) -> Summary:
         """Give failed cases (none named: all) a fresh set of attempts, lift a hold, and run them.
 
@@ -212,12 +242,19 @@ class Study:
         chosen = [match(known, case) for case in _names(cases)]
         request = ev.RetryAsked(at=time.time(), id=requests.new_id(), cases=chosen)
         if run and held_by(self.folder.lease) is None:
-            return write(self.spec, self.cases, self.folder, request=request, decide=decide, watch=watch)
+            return write(
+                self.spec, self.cases, self.folder, request=request, decide=decide, watch=watch, tapis=tapis
+            )
         requests.leave(self.folder.requests, request)
         return self.status()
 
     def cancel(
-        self, jobs: Iterable[str] = (), cases: Iterable[str] = (), *, watch: Watch | None = None
+        self,
+        jobs: Iterable[str] = (),
+        cases: Iterable[str] = (),
+        *,
+        watch: Watch | None = None,
+        tapis: Any = None,
     ) -> Summary:
         """Stop these jobs and give up these cases; none named: stop all jobs, and leave their cases for a later run.
 
@@ -237,7 +274,9 @@ class Study:
             everything=not (stop or give_up),
         )
         if held_by(self.folder.lease) is None:
-            return write(self.spec, self.cases, self.folder, request=request, run=False, watch=watch)
+            return write(
+                self.spec, self.cases, self.folder, request=request, run=False, watch=watch, tapis=tapis
+            )
         requests.leave(self.folder.requests, request)
         return self.status()
 

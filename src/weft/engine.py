@@ -369,7 +369,7 @@ class Engine:
 
 
 def _batches(actions: Sequence[todo.Action], most: int) -> Iterator[list[todo.Action]]:
-    """The actions in their order; submissions that follow each other together, so many at once, questions all at once."""
+    """The actions in their order: submissions in a row so many together, questions in a row all together."""
     for kind, group in groupby(actions, type):
         together = list(group)
         size = most if kind is todo.Submit else len(together) if kind is todo.Find else 1

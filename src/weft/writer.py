@@ -55,7 +55,9 @@ def write(
 ) -> Summary:
     """Become the writer, take in a request, and drive the study until it is settled.
 
-    ``tapis`` is a client to go through, instead of a saved login. Without ``run`` nothing new is started: only what a request stops is waited for. Raises StudyLocked while another
+    ``tapis`` is a client to go through, instead of a saved login.
+
+    Without ``run`` nothing new is started: only what a request stops is waited for. Raises StudyLocked while another
     process writes, and NeedsDecision (before anything has changed) when results of an older revision exist.
     """
     backend = backend_for(study, folder, tapis)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import weft.node
 from weft.backends.base import Backend, Packed, Seen
 from weft.core.records import Record
 from weft.model import Bundle, Outcome, Phase
-from weft.node import runner
 from weft.store.folder import StudyFolder
 
 PATIENCE = 30.0
@@ -36,7 +36,8 @@ class Place:
         """A job of shell commands as cases c0, c1, …"""
         where = self.folder.job(job)
         where.mkdir(parents=True)
-        shutil.copyfile(str(runner.__file__), where / "runner.py")
+        node = self.backend.node
+        shutil.copyfile(Path(weft.node.__file__).with_name(node.runner), where / node.runner)
         cases = [
             {"id": f"c{n}", "command": command, "params": {"n": n}} for n, command in enumerate(commands)
         ]
@@ -62,6 +63,7 @@ class Place:
             "deadline_s": None,
             "grace_s": 1.0,
             "params_file": False,
+            "claim": f"{node.claims}/{job}" if node.claims else None,
             "cases": cases,
         }
         with zipfile.ZipFile(where / "bundle.zip", "w") as archive:

@@ -337,6 +337,9 @@ class World:
     def prepare(self) -> None:
         """There is nothing to prepare."""
 
+    def preview(self, jobs: Sequence[Packed]) -> list[dict[str, Any]]:
+        return [{} for _ in jobs]
+
     def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
         return {}
 

@@ -33,6 +33,7 @@ class Job:
         *cases: str | dict[str, Any],
         inputs: dict[str, bytes] | None = None,
         rendered: dict[str, bytes] | None = None,
+        carry: dict[str, bytes] | None = None,
         **settings: Any,
     ) -> None:
         self.folder = folder / "job"
@@ -49,6 +50,8 @@ class Job:
                 z.writestr(f"inputs/{name}", content)
             for name, content in (rendered or {}).items():
                 z.writestr(f"cases/{name}", content)
+            for name, content in (carry or {}).items():
+                z.writestr(f"carry/{name}", content)
 
     def start(
         self, python: str | None = None, before: list[str] | None = None, **environment: str

@@ -1,14 +1,16 @@
-"""A service to log in to, and a session of its user ann."""
+"""A service to log in to, a session of its user ann, and a stub for answers that no service gives."""
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, served, signing_key
-from weft.tapis import login
+from tests.tapis.stub import Stub
+
+from weft.tapis import connection, login
 from weft.tapis.session import Session
 
 __all__ = ["PASSWORD", "Served", "cheap_passwords", "served", "signing_key"]
@@ -31,3 +33,18 @@ def session(served: Served, home: Path) -> Iterator[Session]:
     with login.session(served.url) as made:
         yield made
     served.service.faults.use([])
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    running = Stub()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, noted instead of waited."""
+    noted: list[float] = []
+    monkeypatch.setattr(connection, "time", types.SimpleNamespace(sleep=noted.append))
+    return noted

@@ -64,8 +64,11 @@ class Backend(Protocol):
     """How to speak to one place where jobs run."""
 
     name: str
-    doubt: str
-    """Why a job that the backend calls finished may have done nothing; empty where that cannot be."""
+
+    @property
+    def doubt(self) -> str:
+        """Why a job that the backend calls finished may have done nothing; empty where that cannot be."""
+        ...
 
     @property
     def limits(self) -> Limits:
@@ -87,6 +90,10 @@ class Backend(Protocol):
         For each name ``path`` (absolute, on the nodes), ``files`` (path below and bytes) and, where one may be given,
         a ``hint`` what to do when the node misses it.
         """
+        ...
+
+    def preview(self, jobs: Sequence[Packed]) -> Sequence[Mapping[str, Any]]:
+        """Exactly what a submission of these jobs would ask for, one after the other; sends nothing."""
         ...
 
     def submit(self, jobs: Sequence[Packed]) -> Mapping[str, str | Refused]:

@@ -77,16 +77,18 @@ class LocalBackend:
             for one in inputs
         }
 
+    def preview(self, jobs: Sequence[Packed]) -> list[dict[str, Any]]:
+        return [{"argv": _argv(packed)} for packed in jobs]
+
     def submit(self, jobs: Sequence[Packed]) -> dict[str, str | Refused]:
         return {job.job: self._start(job) for job in jobs}
 
     def _start(self, packed: Packed) -> str | Refused:
-        folder = str(packed.folder)
         log = str(self._folder.runner_log(packed.job))
         try:
             pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, f"{folder}/runner.py", folder],
+                _argv(packed),
                 _environment(packed.job),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -187,6 +189,10 @@ class LocalBackend:
                 send(process.pid, signal.SIGKILL)
             for pid in _left_behind(process, job):
                 send(pid, signal.SIGKILL)
+
+
+def _argv(packed: Packed) -> list[str]:
+    return [sys.executable, f"{packed.folder}/runner.py", str(packed.folder)]
 
 
 def _left_behind(runner: Process, job: str) -> list[int]:

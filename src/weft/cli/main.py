@@ -30,6 +30,8 @@ COMMANDS = (
     "cancel",
     "fetch",
     "profile",
+    "login",
+    "logout",
     "serve",
     "doctor",
 )

@@ -22,13 +22,19 @@ FIRST_CASES = 5
 @study_argument
 @click.option("--cases", "all_cases", is_flag=True, help="List every case that would run.")
 @click.option("--commands", is_flag=True, help="Show the command of each listed case.")
+@click.option("--requests", is_flag=True, help="Show exactly what each job would ask of the backend (JSON).")
 @click.option("--on", metavar="BACKEND", default="", help="Where to run, instead of run.on.")
 @json_option("Print one JSON document.")
-def command(study: str, all_cases: bool, commands: bool, on: str, as_json: bool) -> int:
+def command(study: str, all_cases: bool, commands: bool, requests: bool, on: str, as_json: bool) -> int:
     """Say what `weft run` would do now: new cases, jobs, time, and what has changed. Changes nothing."""
     from weft.api import Study
+    from weft.cli.progress import print_json
 
     loaded = Study.load(study, on=on)
+    if requests:
+        for request in loaded.requests():
+            print_json(request)
+        return Exit.DONE
     planned = loaded.plan()
     if as_json:
         _print_json(loaded, planned, all_cases=all_cases, commands=commands)
@@ -55,6 +61,8 @@ def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
         yield f"  jobs      {_jobs(planned)}"
         yield f"  each case {_limits(study)}"
         yield f"  takes     {_time(planned, place)}"
+    for sentence in planned.cannot:
+        yield f"  note      {study.spec.backend}: {sentence}"
     if planned.question is not None:
         yield from _question(planned, place)
     if planned.hold:

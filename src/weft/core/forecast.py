@@ -49,6 +49,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     bundles: tuple[Bundle, ...]
     """The jobs that would be submitted, steps included, as far as can be told before any has run."""
     eta_s: float | None
+    cannot: tuple[str, ...] = ()
+    """What a study may ask for and this backend cannot do."""
 
 
 def extension(state: State, cases: Mapping[str, Case], now: float) -> list[AnyEvent]:
@@ -112,4 +114,5 @@ def forecast(
             *(step_bundle(study, kind, state, limits) for kind in after),
         ),
         eta_s=counts.eta_s,
+        cannot=limits.cannot,
     )

@@ -3,7 +3,8 @@
 Everything about how a case is prepared, run, timed, limited, judged, packed and recorded lives here. The file
 travels to the compute node beside its bundle and must work there alone: Python >= 3.6, standard library only.
 
-    python3 runner.py JOBDIR          JOBDIR holds bundle.zip; the runner adds the files below
+    python3 runner.py [JOBDIR]        JOBDIR, by default the folder of runner.py, holds bundle.zip;
+                                      the runner adds the files below
 
     results.jsonl   records, one JSON object per line: the truth about the cases
     out-000.zip ... what the cases left that is to be kept (only if there is something)
@@ -11,7 +12,7 @@ travels to the compute node beside its bundle and must work there alone: Python 
 
 Theory of operation
 -------------------
-A job goes through spans: UNPACK (claim the job, read the bundle, look for the shared inputs, unpack the
+A job goes through spans: UNPACK (read the bundle, claim the job, look for the shared inputs, unpack the
 small ones), SETUP (the study's shell lines, whose environment all cases inherit), CASES, FINISH, PACK.
 `Job` is that story; whatever ends it early is a `JobEnd` with its exit code.
 
@@ -29,6 +30,10 @@ Three promises shape the rest:
   still a zombie: its pid, hence its group, cannot be anyone else's, and /proc/PID/io has its tree's sums.
 * A case can harm only itself: time, memory and the size of its output are bounded, what it leaves behind is
   never trusted (no FIFO is opened, no link followed out of its directory, no number believed to be finite).
+
+A long case can be continued: if the bundle says so, a case that the job's end stops, or that ends with the exit
+code agreed on, has its checkpoint packed as `carry/CASE/...`, and finds it in its directory when it runs again
+in a later job. Such a run is INTERRUPTED and `carried` says with how many files; nothing else of it is judged.
 
 A disk that is full ends the job in good order. A case that ended meanwhile is INTERRUPTED, as nobody can tell
 what it would have done; the `end` record finds room, since some of it was held back for that.
@@ -66,8 +71,12 @@ EXIT_INTERNAL, EXIT_CANNOT_WRITE, EXIT_OTHER_RUNNER, EXIT_TERMINATED = 70, 74, 7
 SAMPLE_SECONDS = 0.25  # how often the running cases' memory and output are looked at
 SHORT_CASE_SECONDS = 1.0  # shorter cases are concluded in the main thread if they left little
 LITTLE_FILES, LITTLE_BYTES = 100, 1 << 20
+BOOT_CLOCK = 7  # CLOCK_BOOTTIME, by which processes are dated; Python 3.6 has no name for it
 TAIL_LINES, TAIL_CHARS = 20, 2000
+WHY_CHARS = 500
 LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND  # emptied, as they are used again and again
+TAPIS_JOB = "_tapisJobUUID"  # the variable that has a job's native id where Tapis runs it
+CLAIM_FILE = "runner.json"  # in the claim: who made it
 RESULT_BYTES = 1 << 20  # a larger result is no measurement, and its record would be unwieldy
 MB = 10**6  # as in study files and records
 RESERVE_BYTES = 1 << 16  # held back on disk, so that a full one can still be reported; less is a full one
@@ -80,16 +89,29 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+WORTHWHILE_SECONDS, WORTHWHILE_SHARE = 60.0, 0.2  # of the job: enough to begin a case that can go on later
+MODULES, MODULE_CHARS = 200, 200  # as many names of loaded modules are recorded, as long
 SECRET_NAME = re.compile("TOKEN|SECRET|PASSWORD|KEY", re.IGNORECASE)
+OF_A_CASE = ("WEFT_CASE", "WEFT_SLOT", "WEFT_CONTINUES")
 SHELL_NOISE = ("_", "PWD", "OLDPWD", "SHLVL")  # set by every shell; says nothing about the setup
 
 
 def main(argv: List[str]) -> int:
-    """Run the bundle in the directory named by the only argument; return the exit code."""
-    if len(argv) != 2 or not os.path.isdir(argv[1]):
-        say("usage: python3 runner.py JOBDIR   (a directory that holds bundle.zip)")
+    """Run the bundle in the directory named by the only argument, or in our own; return the exit code."""
+    folder = own_folder() if len(argv) == 1 else argv[1] if len(argv) == 2 else ""
+    if not os.path.isdir(folder):
+        say("usage: python3 runner.py [JOBDIR]   (the directory of bundle.zip; by default that of runner.py)")
         return EXIT_BUNDLE
-    return Job(os.path.abspath(argv[1])).run()
+    return Job(os.path.abspath(folder)).run()
+
+
+def own_folder() -> str:
+    """Return the directory that holds both this file, or a link to it, and a bundle; "" if none does."""
+    for path in (os.path.abspath(__file__), os.path.realpath(__file__)):
+        folder = os.path.dirname(path)
+        if os.path.exists(os.path.join(folder, "bundle.zip")):
+            return folder
+    return ""
 
 
 class JobEnd(Exception):
@@ -110,6 +132,14 @@ class CannotWrite(JobEnd):
         )
 
 
+class CannotCarry(Exception):
+    """A case cannot be continued: not all that it would go on from can be read."""
+
+    def __init__(self, rel: str, error: OSError) -> None:
+        self.why = "it cannot be continued: %s cannot be read: %s" % (rel, error.strerror or error)
+        super().__init__(self.why)
+
+
 # --- the job -----------------------------------------------------------------------------------------------
 
 
@@ -120,11 +150,14 @@ class Job:
         self.folder = folder
         self.began = time.monotonic()
         self.start = time.time()
+        self.ages = session_ages()  # now, as we leave the session soon
         self.signals = Signals()
         self.children = Children(self.signals)
         self.work = ""
         self.records: Records
         self.bundle: Bundle
+        self.unreadable: Optional[JobEnd] = None  # what is wrong with the bundle
+        self.claim_note: Optional[str] = None
         self.output: Optional[OutputZip] = None
         self.slots: Optional[Slots] = None
         self.slot_count = 0
@@ -162,13 +195,22 @@ class Job:
         return None
 
     def claim(self) -> None:
+        """Make the job ours. A runner that may not run it leaves nothing that could be taken for its records."""
         refuse_if_taken(self.folder)
+        self.unreadable = self.attempt(self.read_bundle)
+        if self.unreadable is None and self.bundle.claim:
+            self.claim_note = take_claim(self.bundle.claim, self.bundle.job)
         self.records = Records(os.path.join(self.folder, "results.jsonl"))  # only one runner can make it
+
+    def read_bundle(self) -> None:
+        self.bundle = Bundle(os.path.join(self.folder, "bundle.zip"))
 
     def do_spans(self) -> None:
         write_pid_file(self.folder)
         with self.span("UNPACK"):
-            self.read_bundle()
+            if self.unreadable:
+                raise self.unreadable
+            self.look_around()
             self.unpack()
         if self.bundle.setup:
             with self.span("SETUP"):
@@ -194,10 +236,10 @@ class Job:
         finally:
             self.records.write({"t": "span", "span": name, "start": start, "end": time.time()})
 
-    def read_bundle(self) -> None:
-        """Read bundle.json, say where we are, and look for the shared inputs before anything costs time."""
-        self.bundle = bundle = Bundle(os.path.join(self.folder, "bundle.zip"))
-        self.deadline = Deadline(bundle.deadline_s, self.began, bundle.grace_s)
+    def look_around(self) -> None:
+        """Say where we are and until when, and look for the shared inputs before anything costs time."""
+        bundle = self.bundle
+        killed_at, source = self.set_deadline()
         cores, memory = available_cores(), available_memory()
         self.slot_count, note = count_slots(
             bundle.slots, cores, bundle.cores, memory, bundle.largest_memory()
@@ -216,19 +258,35 @@ class Job:
                 "slots": self.slot_count,
                 "start": self.start,
                 "work": self.work,
+                "deadline": killed_at,
+                "deadline_from": source,
             }
-            notes = [n for n in (note, self.children.note) if n]
+            notes = [n for n in (note, self.children.note, self.claim_note) if n]
             self.records.write(dict(record, note="; ".join(notes)) if notes else record)
         check_shared(bundle.shared, self.folder)
+
+    def set_deadline(self) -> Tuple[Optional[float], Optional[str]]:
+        """Find out when the job will be killed; return that (seconds since the epoch) and how we know."""
+        bundle = self.bundle
+        if bundle.deadline_s is None:
+            self.deadline = Deadline(None, self.began, bundle.grace_s)
+            return None, None
+        slurm_end = os.environ.get("SLURM_JOB_END_TIME", "")
+        at, source = when_killed(bundle.deadline_s, self.start, slurm_end, self.ages)
+        job_began = self.began + (at - self.start) - bundle.deadline_s
+        checkpoint = bundle.checkpoint_s if bundle.continuation else None
+        self.deadline = Deadline(bundle.deadline_s, job_began, bundle.grace_s, checkpoint)
+        return at, source
 
     def unpack(self) -> None:
         bundle = self.bundle
         bundle.unpack_inputs(os.path.join(self.work, "inputs"))
+        bundle.unpack_carried(os.path.join(self.work, "carry"), self.signals)
         self.output = OutputZip(self.folder, bundle.chunk_bytes)
         self.records.before_sync = self.output.sync
         for name in ("cases", "log"):
             os.mkdir(os.path.join(self.work, name))
-        self.environment = {k: v for k, v in os.environ.items() if k not in ("WEFT_CASE", "WEFT_SLOT")}
+        self.environment = {k: v for k, v in os.environ.items() if k not in OF_A_CASE}
         self.environment.update(bundle.env)
         self.environment.update(
             WEFT_STUDY=bundle.study, WEFT_JOB=bundle.job, WEFT_WORK=self.work, WEFT_RESULTS=self.records.path
@@ -253,7 +311,10 @@ class Job:
         ran = self.run_script([shell, script], "setup.log", self.deadline.stop_at)
         after = parse_environment(read_bytes(dump)) if ran["exit"] == 0 else dict(self.environment)
         changed = changed_variables(self.environment, after)
-        self.records.write(dict({"t": "setup"}, **ran, changed=changed))
+        loaded = loaded_modules(after)
+        self.records.write(
+            dict({"t": "setup"}, **ran, changed=changed, **({"loaded": loaded} if loaded else {}))
+        )
         self.end_if_stopped("during the setup")
         if ran["exit"] != 0 or not after:  # a line that exits with 0 keeps the later ones from being run
             self.end_if_full()
@@ -388,6 +449,38 @@ def refuse_if_taken(folder: str) -> None:
         raise JobEnd(EXIT_OTHER_RUNNER, why % folder)
 
 
+def take_claim(claim: str, job: str) -> Optional[str]:
+    """Make the directory that only one runner can make, wherever its job runs; raise JobEnd if another has.
+
+    Returns a remark if it cannot be made. It gets its name when it says already who we are: a twin can tell, and
+    so can we, where a network file system did what we asked for and then lost its answer.
+    """
+    me = {"job": job, "host": os.uname().nodename, "pid": os.getpid(), "at": time.time()}
+    text = json.dumps(dict(me, tapis=os.environ.get(TAPIS_JOB)))
+    draft, why = "", None
+    try:
+        if not os.path.isdir(claim):
+            os.makedirs(os.path.dirname(claim), exist_ok=True)
+            draft = tempfile.mkdtemp(prefix=".claim-", dir=os.path.dirname(claim))
+            with open(os.path.join(draft, CLAIM_FILE), "w") as f:
+                f.write(text)
+            os.rename(draft, claim)  # onto a directory that is not empty: impossible
+            return None
+    except OSError as error:
+        why = error.strerror or str(error)
+        if draft:
+            shutil.rmtree(draft, ignore_errors=True)
+    owner = read_text(os.path.join(claim, CLAIM_FILE))
+    if owner == text:
+        return None
+    if os.path.isdir(claim):
+        raise JobEnd(
+            EXIT_OTHER_RUNNER,
+            "this job has been started already: %s says %s" % (claim, owner or "not by whom"),
+        )
+    return "nothing keeps this job from being run twice, as %s cannot be made: %s" % (claim, why)
+
+
 def write_pid_file(folder: str) -> None:
     """Say who runs this job, in a way that a later process with the same pid is not mistaken for it."""
     pid_file = os.path.join(folder, "runner.pid")
@@ -460,14 +553,17 @@ def check_shared(shared: List[Dict[str, Any]], folder: str) -> None:
             try:
                 actual = os.stat(path).st_size
             except OSError as error:
-                raise JobEnd(
-                    EXIT_SHARED, "shared input %s: %s: %s" % (entry["name"], path, error.strerror)
-                ) from None
+                raise bad_shared(entry, "%s: %s" % (path, error.strerror)) from None
             if actual != size:
-                raise JobEnd(
-                    EXIT_SHARED,
-                    "shared input %s: %s has %d bytes instead of %d" % (entry["name"], path, actual, size),
-                )
+                raise bad_shared(entry, "%s has %d bytes instead of %d" % (path, actual, size))
+
+
+def bad_shared(entry: Dict[str, Any], what: str) -> JobEnd:
+    """Return the end of a job for want of a shared input; what the bundle says to do about it is never cut off."""
+    hint = one_line("; %s" % entry["hint"]) if entry.get("hint") else ""
+    return JobEnd(
+        EXIT_SHARED, one_line("shared input %s: %s" % (entry["name"], what))[: WHY_CHARS - len(hint)] + hint
+    )
 
 
 def setup_script(lines: List[str], shell: str, dump: str, failed: str) -> str:
@@ -496,6 +592,12 @@ def changed_variables(before: Dict[str, str], after: Dict[str, str]) -> Dict[str
     return {k: "***" if SECRET_NAME.search(k) else v[:2000] for k, v in sorted(changed.items())}
 
 
+def loaded_modules(environment: Dict[str, str]) -> List[str]:
+    """Return the modules that are loaded, as the `module` command notes them."""
+    names = [name for name in environment.get("LOADEDMODULES", "").split(":") if name]
+    return [name[:MODULE_CHARS] for name in names[:MODULES]]
+
+
 # --- the bundle --------------------------------------------------------------------------------------------
 
 
@@ -511,6 +613,15 @@ class Case(NamedTuple):
     seconds: Optional[float]  # how long it is expected to take
     minutes: Optional[float]
     memory_mb: Optional[int]
+    carried: Tuple[str, ...] = ()  # files that its earlier runs left for this one
+    continues: int = 0  # how many runs that were
+
+
+class Continuation(NamedTuple):
+    """How a case says that it is to be continued: with these files, and, if it ends by itself, this exit code."""
+
+    files: List[str]
+    exit: Optional[int]
 
 
 class Bundle:
@@ -545,6 +656,9 @@ class Bundle:
         self.slots: Optional[int] = data.get("slots")
         self.deadline_s: Optional[float] = data.get("deadline_s")
         self.grace_s = float(data.get("grace_s", 5.0))
+        self.claim = read_claim(data.get("claim"))
+        self.continuation = read_continuation(data.get("continue"))
+        self.checkpoint_s = seconds_or(data.get("checkpoint_s"), self.grace_s)
         self.params_file = bool(data.get("params_file"))
         self.cases = [read_case(case) for case in data["cases"]]
         self.check()
@@ -554,7 +668,9 @@ class Bundle:
             raise ValueError("workdir %r" % self.workdir)
         if len({case.id for case in self.cases}) != len(self.cases):
             raise ValueError("two cases with one id")
-        for pattern in self.keep + self.expect:
+        if self.continuation and any(case.id == "carry" for case in self.cases):
+            raise ValueError("case id 'carry': that is where carried files lie")
+        for pattern in self.keep + self.expect + (self.continuation.files if self.continuation else []):
             try:
                 matches(pattern, "")
             except re.error as error:
@@ -568,6 +684,7 @@ class Bundle:
         for case in self.cases:
             missing = [n for n in case.files if "inputs/" + n not in members]
             missing += [n for n in case.rendered if "cases/%s/%s" % (case.id, n) not in members]
+            missing += [n for n in case.carried if "carry/%s/%s" % (case.id, n) not in members]
             if missing:
                 raise ValueError("case %s: no member for %s" % (case.id, missing[0]))
 
@@ -582,10 +699,31 @@ class Bundle:
             path = os.path.join(folder, name)
             os.makedirs(path if name.endswith("/") else os.path.dirname(path), exist_ok=True)
             if not name.endswith("/"):
-                info = self.zip.getinfo("inputs/" + name)
-                with self.zip.open(info) as source, open(path, "wb") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
+                info = self.extract("inputs/" + name, path)
                 os.chmod(path, 0o444 | (info.external_attr >> 16) & 0o111)
+
+    def unpack_carried(self, folder: str, signals: "Signals") -> None:
+        """Unpack what cases go on from, to be moved into their directories; it may be too much to do between cases.
+
+        The times are kept, since some models take their newest checkpoint.
+        """
+        for case in self.cases:
+            for rel in case.carried:
+                if signals.stop:
+                    return
+                path = os.path.join(folder, case.id, rel)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                info = self.extract("carry/%s/%s" % (case.id, rel), path)
+                os.chmod(path, 0o600 | (info.external_attr >> 16) & 0o777)
+                with contextlib.suppress(ValueError, OverflowError):  # a date that does not exist
+                    seconds = time.mktime((*info.date_time, 0, 0, -1))
+                    os.utime(path, (seconds, seconds))
+
+    def extract(self, member: str, path: str) -> zipfile.ZipInfo:
+        info = self.zip.getinfo(member)
+        with self.zip.open(info) as source, open(path, "wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        return info
 
     def common_links(self, work: str, folder: str) -> List[Tuple[str, str]]:
         """Return (name in a case's directory, what it points to) for all that every case sees."""
@@ -617,7 +755,56 @@ def read_case(data: Dict[str, Any]) -> Case:
         data.get("seconds"),
         data.get("minutes"),
         data.get("memory_mb"),
+        read_carried(data.get("carried") or ()),
+        int(data.get("continues") or 0),
     )
+
+
+def read_carried(names: Iterable[str]) -> Tuple[str, ...]:
+    """Return the names of carried files; raises ValueError unless there can be a file under each of them."""
+    carried = tuple(names)
+    distinct = set(carried)
+    for rel in carried:
+        check_relative(rel)
+        if rel.endswith("/") or not distinct.isdisjoint(parents(rel)):
+            raise ValueError("carried files: %r is a directory" % rel)
+    if len(distinct) < len(carried):
+        raise ValueError("carried files: one name twice")
+    return carried
+
+
+def read_claim(path: Optional[str]) -> Optional[str]:
+    if path is None:
+        return None
+    claim = os.path.normpath(path)
+    if not path.startswith("/") or "\0" in path or ".." in path.split("/") or not os.path.basename(claim):
+        raise ValueError("the claim %r is not an absolute path" % path)
+    return claim
+
+
+def read_continuation(data: Optional[Dict[str, Any]]) -> Optional[Continuation]:
+    if data is None:
+        return None
+    files, exit_ = data["files"], data.get("exit")
+    if not isinstance(files, list) or not files or not all(isinstance(pattern, str) for pattern in files):
+        raise ValueError("continue: files %r" % (files,))
+    if exit_ is not None and (type(exit_) is not int or not 1 <= exit_ <= 255):
+        raise ValueError("continue: exit %r" % (exit_,))
+    return Continuation(files, exit_)
+
+
+def seconds_or(value: Optional[float], otherwise: float) -> float:
+    """Return a duration, or another where there is none; raises ValueError for one that cannot be."""
+    seconds = otherwise if value is None else float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError("%r seconds" % value)
+    return seconds
+
+
+def parents(rel: str) -> List[str]:
+    """Return the directories that a relative name goes through, outermost first."""
+    parts = rel.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def check_relative(name: str) -> None:
@@ -665,18 +852,58 @@ def fits(now: float, estimate: Optional[float], stop_at: Optional[float]) -> boo
     return stop_at is None or now + (estimate or 0.0) < stop_at
 
 
+def when_killed(seconds: float, start: float, slurm_end: str, ages: List[float]) -> Tuple[float, str]:
+    """Return when a job that may take so long will be killed (seconds since the epoch), and how we know.
+
+    `start` is when this runner began, `ages` tells how old the processes of its session were then. The job's clock
+    has run since the job began, which may have loaded modules and installed packages before it came to us.
+    """
+    if slurm_end.isdigit() and start < int(slurm_end) <= start + seconds + 60:  # Slurm counts whole minutes
+        return float(slurm_end), "SLURM_JOB_END_TIME"
+    age = max([age for age in ages if 0 <= age < seconds] or [0.0])  # an older one is not of this job
+    return start - age + seconds, "session" if age >= 1 else "runner"
+
+
 class Deadline:
     """When the job will be killed from outside, and what follows from that; times are monotonic seconds."""
 
-    def __init__(self, seconds: Optional[float], began: float, grace: float = 5.0) -> None:
-        self.grace = grace
+    def __init__(
+        self,
+        seconds: Optional[float],
+        began: float,
+        grace: float = 5.0,
+        checkpoint: Optional[float] = None,  # how long cases that can be continued get to prepare for that
+    ) -> None:
+        self.grace = self.last_grace = grace  # of who is told to stop; of who is told at the deadline
         self.stop_at: Optional[float] = None  # for cases
         self.finish_until: Optional[float] = None
+        self.worthwhile = 0.0  # less time is not worth beginning a case that can be continued
         if seconds is not None:
             reserve = packing_reserve(seconds)
             self.stop_at = began + seconds - reserve
             self.finish_until = self.stop_at + reserve / 2  # the other half is for packing
-            self.grace = min(grace, reserve / 2)
+            self.grace = self.last_grace = min(grace, reserve / 2)
+            self.worthwhile = min(WORTHWHILE_SECONDS, WORTHWHILE_SHARE * seconds)
+            if checkpoint is not None:
+                self.last_grace = min(checkpoint, 0.25 * seconds)
+                self.stop_at -= self.last_grace
+
+
+def continuation_of(
+    rule: Continuation, exit_: Optional[int], stopped: Optional[str], files: int
+) -> Optional[Tuple[str, str]]:
+    """Return outcome and why of a case that is to be continued, or wants it in vain; None: it really ended.
+
+    `stopped` says why the job stopped it, if it did; `files` how many files it left to be continued from.
+    """
+    if stopped is None and (rule.exit is None or exit_ != rule.exit):
+        return None
+    if files:
+        return "INTERRUPTED", "to be continued: " + (stopped or "it asked for that (exit %s)" % exit_)
+    patterns = ", ".join(rule.files)
+    if stopped is not None:
+        return "INTERRUPTED", "%s; it left none of: %s" % (stopped, patterns)
+    return "FAILED", "it asked to be continued (exit %s) and left none of: %s" % (exit_, patterns)
 
 
 def judge(
@@ -757,6 +984,10 @@ def matches(pattern: str, rel: str) -> bool:
     return compiled(pattern).match(rel) is not None
 
 
+def any_matches(patterns: List[str], rel: str) -> bool:
+    return any(matches(pattern, rel) for pattern in patterns)
+
+
 @functools.lru_cache(maxsize=None)
 def compiled(pattern: str) -> "re.Pattern[str]":
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
@@ -793,6 +1024,7 @@ class Run:
         self.folder = folder
         self.log = log  # the files of its stdout and stderr
         self.placed: Set[str] = set()  # what was put into the directory, so is not the case's doing
+        self.by_the_job = False  # whether it was stopped since the job ends: it may be continued
         self.slot = self.pid = -1
         self.start = self.began = self.wall = self.end = 0.0
         self.limit = self.kill_at = math.inf  # monotonic: when it gets SIGTERM, SIGKILL
@@ -830,7 +1062,20 @@ class Preparation:
             self.write(run, rel, self.bundle.zip.read("cases/%s/%s" % (case.id, rel)))
         if self.bundle.params_file:
             self.write(run, "params.json", json.dumps(case.params).encode())
+        for rel in case.carried:
+            self.hand_over(run, rel)
         return run
+
+    def hand_over(self, run: Run, rel: str) -> None:
+        """Move a file that an earlier run left into the directory, where it wins over what we put there."""
+        for name in parents(rel):
+            if name in run.placed:  # a link, perhaps to a shared directory: nothing may be written there
+                os.unlink(os.path.join(run.folder, name))
+                run.placed.discard(name)
+        path = os.path.join(run.folder, rel)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.rename(os.path.join(self.work, "carry", run.case.id, rel), path)
+        run.placed.discard(rel)
 
     def new_folder(self, case: Case) -> str:
         """Return where a case's directory goes: few in one, unless the finish command is to find them."""
@@ -983,6 +1228,8 @@ class Slots:
         if estimate is None:
             minutes = case.minutes or self.bundle.minutes
             estimate = 60.0 * minutes if minutes else self.longest
+        if self.bundle.continuation:
+            estimate = min(estimate, self.deadline.worthwhile)
         return fits(time.monotonic(), estimate, self.deadline.stop_at)
 
     def prepare_next(self) -> None:
@@ -1004,6 +1251,7 @@ class Slots:
             environment = dict(environment)
             environment.update((os.fsencode(k), os.fsencode(v)) for k, v in case.env.items())
         environment[b"WEFT_CASE"] = case.id.encode()
+        environment[b"WEFT_CONTINUES"] = b"%d" % case.continues
         run.start, run.began = time.time(), time.monotonic()
         try:
             run.pid = self.children.spawn(["/bin/sh", "-c", case.command], run.folder, environment, *run.log)
@@ -1057,10 +1305,12 @@ class Slots:
     def keep_limits(self) -> None:
         now = time.monotonic()
         if not self.stopping:
-            if self.deadline.stop_at is not None and now >= self.deadline.stop_at:
-                self.signals.stop = self.signals.stop or "stopped before the job's deadline"
+            grace = self.deadline.grace
+            if self.deadline.stop_at is not None and now >= self.deadline.stop_at and not self.signals.stop:
+                self.signals.stop = "stopped before the job's deadline"
+                grace = self.deadline.last_grace
             if self.signals.stop or self.broken:
-                self.stop_all(now, self.signals.stop or str(self.broken))
+                self.stop_all(now, self.signals.stop or str(self.broken), grace)
         if now >= self.next_sample:
             self.next_sample = now + SAMPLE_SECONDS
             self.sample([run for run in self.running.values() if now - run.began > SAMPLE_SECONDS / 2])
@@ -1072,10 +1322,11 @@ class Slots:
                 elif now >= run.limit:
                     run.limit = math.inf
                     minutes = run.case.minutes or self.bundle.minutes or 0
-                    self.terminate(run, now, "TIMED_OUT", "longer than its limit of %g minutes" % minutes)
+                    why = "longer than its limit of %g minutes" % minutes
+                    self.terminate(run, now, "TIMED_OUT", why, self.deadline.grace)
             self.next_limit = min([math.inf] + [min(run.limit, run.kill_at) for run in self.running.values()])
 
-    def stop_all(self, now: float, why: str) -> None:
+    def stop_all(self, now: float, why: str, grace: float) -> None:
         self.stopping = True
         self.left_out.extend([self.ready.case] if self.ready else [])
         self.left_out.extend(self.waiting)
@@ -1083,14 +1334,15 @@ class Slots:
         self.waiting.clear()
         for run in self.running.values():
             run.limit = math.inf
-            self.terminate(run, now, "INTERRUPTED", why)
+            run.by_the_job = run.stopped is None and self.broken is None
+            self.terminate(run, now, "INTERRUPTED", why, grace)
         self.next_limit = now
 
-    def terminate(self, run: Run, now: float, outcome: str, why: str) -> None:
+    def terminate(self, run: Run, now: float, outcome: str, why: str, grace: float) -> None:
         if run.stopped is None:
             run.stopped = outcome, why
             signal_group(run.pid, signal.SIGTERM)
-            run.kill_at = now + self.deadline.grace
+            run.kill_at = now + grace
 
     def sample(self, runs: List[Run]) -> None:
         """Look at the memory and the output of cases that run for some time; end those that use too much."""
@@ -1108,6 +1360,7 @@ class Slots:
 
     def kill(self, run: Run, outcome: str, why: str) -> None:
         run.stopped = run.stopped or (outcome, why)
+        run.by_the_job = False  # it may have been writing what it would be continued from
         self.children.kill_tree(run.pid)
 
     # Ending
@@ -1127,6 +1380,9 @@ class Slots:
             self.longest = max(self.longest, run.wall)
             if run.stopped is None and exit_code(run.status) in (137, -9) and self.oom_killed():
                 run.stopped = "OUT_OF_MEMORY", "killed by the system, which had run out of memory"
+            if self.signals.stop and run.stopped is None and (run.status or self.bundle.continuation):
+                # A scheduler tells all processes of a job to stop: some have done so before we could tell them.
+                run.stopped, run.by_the_job = ("INTERRUPTED", self.signals.stop), True
             ended.append(run)
         if ended:
             self.children.sweep()
@@ -1142,6 +1398,7 @@ class Slots:
                 self.broken = self.broken or CannotWrite(work, error)
                 for run in ended:
                     run.stopped = run.stopped or ("INTERRUPTED", str(self.broken))
+                    run.by_the_job = False
 
     def oom_killed(self) -> bool:
         """Tell whether the kernel has killed for lack of memory more often than cases were blamed for."""
@@ -1199,27 +1456,31 @@ class Conclusion:
 
     def conclude(self, run: Run, listing: "Listing") -> None:
         """Judge, pack, record and remove; raises JobEnd if the record cannot be written."""
-        result, bad_result = self.result_of(run, listing)
-        missing = missing_output(self.bundle.expect, listing.files)
-        outcome, why = run.stopped or judge(*split_status(run.status), missing, bad_result)
+        notes = list(listing.notes)
+        outcome, why, result, carry = self.judge(run, listing, notes)
         problem: Optional[JobEnd] = None
-        if outcome == "FAILED" and not (run.stopped or run.status):  # it did not notice; was it the disk?
-            work = self.preparation.work
+        if carry or (outcome == "FAILED" and not (run.stopped or run.status)):
+            work = self.preparation.work  # it did not notice; was it the disk?
             error = disk_error(work)
             if error:
-                problem = CannotWrite(work, error)
+                problem, carry = CannotWrite(work, error), []
                 outcome, why = "INTERRUPTED", problem.why
-        notes = list(listing.notes)
         kept = 0
         try:
-            kept = self.pack(run, listing, notes)
+            kept = self.pack(run, listing, notes, carry)
+            self.pack_carried(run, carry)
+        except CannotCarry as end:
+            outcome, why, carry = "INTERRUPTED", end.why, []
         except JobEnd as end:
-            outcome, why, problem = "INTERRUPTED", "its outputs could not be kept: %s" % end, end
+            outcome, why, problem, carry = "INTERRUPTED", "its outputs could not be kept: %s" % end, end, []
         record = self.usage_of(run)
         record["outcome"], record["why"] = outcome, one_line(why) if why else None
         record["tail"] = None if outcome == "FINISHED" else self.tail_of(run)
-        record["files"] = sum(entry.rel not in run.placed for entry in listing.files)
+        given = run.placed.union(run.case.carried) if run.case.carried else run.placed
+        record["files"] = sum(entry.rel not in given for entry in listing.files)
         record["result"], record["kept"] = result, kept
+        if carry:
+            record["carried"] = len(carry)
         if notes:
             record["note"] = one_line("; ".join(notes))
         self.records.write(record)
@@ -1229,6 +1490,40 @@ class Conclusion:
             self.preparation.reuse_logs(run)
         if problem:
             raise problem
+
+    def judge(
+        self, run: Run, listing: "Listing", notes: List[str]
+    ) -> Tuple[str, Optional[str], Optional[Dict[str, Any]], List["Entry"]]:
+        """Return a case's outcome, why, what it measured, and the files from which it is to be continued."""
+        exit_, signal_ = split_status(run.status)
+        rule = self.bundle.continuation
+        if rule and run.pid >= 0 and (run.by_the_job or not run.stopped):
+            stopped = run.stopped[1] if run.stopped else None
+            carry = self.to_carry(run, listing, rule.files)
+            end = continuation_of(rule, exit_, stopped, len(carry))
+            if end:
+                skipped = special_files(listing.files, rule.files)
+                if skipped:
+                    what = "%d files not carried, as they are special or links to elsewhere: %s"
+                    notes.append(what % (len(skipped), ", ".join(skipped[:5])))
+                return (*end, None, carry)
+        result, bad_result = self.result_of(run, listing)
+        missing = missing_output(self.bundle.expect, listing.files)
+        outcome, why = run.stopped or judge(exit_, signal_, missing, bad_result)
+        return outcome, why, result, []
+
+    def to_carry(self, run: Run, listing: "Listing", patterns: List[str]) -> List["Entry"]:
+        """Return the files to go on from; what is rendered for every run anew tells nothing about this one."""
+        anew = set(run.case.rendered) | ({"params.json"} if self.bundle.params_file else set())
+        return [entry for entry in select_kept(listing.files, patterns) if entry.rel not in anew]
+
+    def pack_carried(self, run: Run, carry: List["Entry"]) -> None:
+        """Archive the files from which a case is to be continued; raises CannotCarry if one cannot be read."""
+        for entry in carry:
+            try:
+                self.output.add_file("carry/%s/%s" % (run.case.id, entry.rel), entry.path)
+            except OSError as error:
+                raise CannotCarry(entry.rel, error) from None
 
     def usage_of(self, run: Run) -> Dict[str, Any]:
         """Begin the record of a case with how its process ended, and what it used."""
@@ -1271,8 +1566,8 @@ class Conclusion:
             return None, "the result %s has %d bytes: too large for a result" % (name, entry.size)
         return read_result(read_bytes(entry.path), name)
 
-    def pack(self, run: Run, listing: "Listing", notes: List[str]) -> int:
-        """Archive the logs and the files to keep; return how many files these are."""
+    def pack(self, run: Run, listing: "Listing", notes: List[str], carry: List["Entry"]) -> int:
+        """Archive the logs and the files to keep, but for those to carry; return how many files these are."""
         count = 0
         for log, name in zip(run.log, ("stdout.txt", "stderr.txt")):
             size = file_size(log)
@@ -1282,12 +1577,11 @@ class Conclusion:
                 count += 1
         if not self.bundle.keep:
             return count
-        skipped = [
-            e.rel
-            for e in listing.files
-            if e.kind == "other" and any(matches(p, e.rel) for p in self.bundle.keep)
-        ]
+        skipped = special_files(listing.files, self.bundle.keep)
+        carried = {entry.rel for entry in carry}
         for entry in select_kept(listing.files, self.bundle.keep):
+            if entry.rel in carried:
+                continue
             try:
                 self.output.add_file("%s/%s" % (run.case.id, entry.rel), entry.path)
                 count += 1
@@ -1398,10 +1692,13 @@ def describe(entry: "os.DirEntry[str]", folder: str, placed: Iterable[str]) -> O
 
 def select_kept(files: List[Entry], keep: List[str]) -> List[Entry]:
     """Return the files to archive, in a stable order."""
-    kept = [
-        e for e in files if e.kind in ("file", "link") and any(matches(pattern, e.rel) for pattern in keep)
-    ]
+    kept = [e for e in files if e.kind in ("file", "link") and any_matches(keep, e.rel)]
     return sorted(kept, key=lambda e: e.rel)
+
+
+def special_files(files: List[Entry], keep: List[str]) -> List[str]:
+    """Return the names of what would be archived, were it a file of the case's own."""
+    return [e.rel for e in files if e.kind == "other" and any_matches(keep, e.rel)]
 
 
 def shortened_log(path: str, size: int, limit: int) -> bytes:
@@ -2056,6 +2353,17 @@ def start_ticks(pid: int) -> Optional[int]:
     return int(fields[19]) if fields and fields[0] != b"Z" else None
 
 
+def session_ages() -> List[float]:
+    """Return for how many seconds those of our session have lived: we, our parents, and its leader."""
+    session = os.getsid(0)
+    family = [stat_fields(pid) for pid in own_ancestors() | {session}]
+    begun = [int(fields[19]) for fields in family if fields and int(fields[3]) == session]
+    with contextlib.suppress(OSError, ValueError):
+        now = time.clock_gettime(BOOT_CLOCK)
+        return [now - ticks / os.sysconf("SC_CLK_TCK") for ticks in begun]
+    return []
+
+
 def all_pids() -> List[int]:
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -2120,7 +2428,7 @@ def say(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return " ".join(text.split())[:WHY_CHARS]
 
 
 def file_size(path: str) -> int:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from weft.core.jobtime import JobProfile, Span
+from weft.core.jobtime import JobProfile, Span, TransferProfile
 from weft.core.profile import Profile
 from weft.core.story import Words
-from weft.render.quantities import count, duration, moment, share, size
+from weft.render.quantities import count, duration, moment, rate, share, size
 from weft.store.folder import StudyFolder
 
 WIDTH = 80
 JOBS_SHOWN = 12
+JOBS_LISTED = 100
+LEAST_SHARE = 0.01
+"""A phase with less of the time of all jobs gets no column of its own."""
 _GAP = "  "
 
 
@@ -107,7 +110,18 @@ def profile_text(profile: Profile, width: int = WIDTH) -> str:
     """Where the time of a study went: totals, spans, jobs, the slowest runs."""
     if not profile.jobs:
         return f"{profile.name or 'study'}: nothing has run yet"
-    sections = [_totals(profile), _spans(profile, width), _jobs(profile, width), _slowest(profile)]
+    parts = [_totals(profile), _spans(profile, width), _transfers(profile), _jobs(profile, width)]
+    return _sections([*parts, _slowest(profile)], width)
+
+
+def jobs_text(profile: Profile, width: int = WIDTH) -> str:
+    """Where the time of jobs went that are known by their service's account alone."""
+    if not profile.jobs:
+        return "no jobs"
+    return _sections([_shares(profile, width), _spans(profile, width), _transfers(profile)], width)
+
+
+def _sections(sections: Iterable[list[str]], width: int) -> str:
     return "\n\n".join("\n".join(cut_lines(lines, width)) for lines in sections if lines)
 
 
@@ -151,7 +165,87 @@ def _spans(profile: Profile, width: int) -> list[str]:
         f"{line}{_GAP}{bar({_MARKS.get(name, '?'): seconds}, room, longest)}".rstrip()
         for line, (name, seconds) in zip(lines, spans.items(), strict=True)
     ]
-    return ["time by span, all jobs together", *drawn]
+    late = ", ".join(f"{duration(much)} in {name}" for name, much in profile.totals.uncertain.items())
+    told = [f"  told late by up to {late}"] if late else []
+    return ["time by span, all jobs together", *drawn, *told]
+
+
+def _transfers(profile: Profile) -> list[str]:
+    rows = [_transfer_row(each) for each in profile.totals.transfers]
+    head = ("transfers", "", "files", "size", "waiting", "copying", "", "unnoticed")
+    return columns([head, *rows], right=range(1, 8)) if rows else []
+
+
+def _transfer_row(transfer: TransferProfile) -> tuple[str, ...]:
+    return (
+        f"  {transfer.into}",
+        count(transfer.transfers),
+        count(transfer.files),
+        size(transfer.bytes),
+        duration(transfer.waiting_s),
+        duration(transfer.copying_s),
+        rate(transfer.files, transfer.copying_s).replace("/", " files/"),
+        duration(transfer.unnoticed_s),
+    )
+
+
+# Jobs by the account of their service
+
+
+def _shares(profile: Profile, width: int) -> list[str]:
+    """A line per job with the share of each phase in its time, and one for all."""
+    spans = profile.totals.spans
+    whole = sum(spans.values())
+    wide = [name for name, taken in spans.items() if taken >= LEAST_SHARE * whole]
+    shown = profile.jobs
+    if len(shown) > JOBS_LISTED:
+        longest = sorted(shown, key=lambda job: job.start - job.end)[:JOBS_LISTED]
+        shown = sorted(longest, key=lambda job: job.start)
+    rows = [_share_row(job, wide) for job in shown]
+    rows.append(("all", duration(whole), *_cells(spans, wide), ""))
+    head = ("job", "time", *(_SHORT.get(name, name.lower()) for name in wide), "rest", "")
+    lines = columns([head, *rows], right=range(1, len(wide) + 3), indent="  ")
+    room = width - max(map(len, lines)) - len(_GAP)
+    names = ["", *(cut(job.name, room) for job in shown), ""]
+    drawn = [f"{line.ljust(width - room)}{name}".rstrip() for line, name in zip(lines, names, strict=True)]
+    left = len(profile.jobs) - len(shown)
+    more = [f"  and {count(left, 'shorter job')}"] if left else []
+    during = duration(profile.totals.wall_s)
+    title = f"{count(len(profile.jobs), 'job')} in {during}: share of each phase in per cent"
+    return [title, *drawn[:-1], *more, drawn[-1]]
+
+
+def _share_row(job: JobProfile, wide: Sequence[str]) -> tuple[str, ...]:
+    spans: dict[str, float] = {}
+    for span in job.phases:
+        spans[span.name] = spans.get(span.name, 0.0) + span.seconds
+    return (job.id.split("-")[0], duration(job.end - job.start), *_cells(spans, wide), _stands(job))
+
+
+def _cells(spans: Mapping[str, float], wide: Sequence[str]) -> list[str]:
+    """The share of each of these in all, and of the rest; empty for none."""
+    whole = sum(spans.values())
+    parts = [spans.get(name, 0.0) for name in wide]
+    parts.append(max(0.0, whole - sum(parts)))
+    return [f"{100 * part / whole:.0f}" if whole and part / whole > 1e-9 else "" for part in parts]
+
+
+_SHORT = {
+    "PENDING": "pend",
+    "PROCESSING_INPUTS": "proc",
+    "STAGING_INPUTS": "input",
+    "STAGING_JOB": "stage",
+    "SUBMITTING_JOB": "subm",
+    "QUEUED": "queue",
+    "RUNNING": "run",
+    "ARCHIVING": "arch",
+    "BLOCKED": "block",
+    "PAUSED": "pause",
+}
+"""Heads of columns."""
+
+
+# The jobs of a study
 
 
 def _jobs(profile: Profile, width: int) -> list[str]:
@@ -174,16 +268,20 @@ def _jobs(profile: Profile, width: int) -> list[str]:
 
 
 def _job_row(job: JobProfile) -> tuple[str, ...]:
-    stands = job.outcome.value if job.outcome else job.phases[-1].name + " now"
-    stands = "" if stands == "FINISHED" else stands
     return (
         job.id,
         count(job.recorded) if job.recorded == job.cases else f"{job.recorded:,}/{job.cases:,}",
         count(job.slots),
         duration(job.end - job.start),
         duration(job.idle_s),
-        stands,
+        _stands(job),
     )
+
+
+def _stands(job: JobProfile) -> str:
+    """How the job ended, if not well, or where it is."""
+    stands = job.outcome.value if job.outcome else job.phases[-1].name + " now"
+    return "" if stands == "FINISHED" else stands
 
 
 def job_bar(job: JobProfile, width: int, longest: float) -> str:

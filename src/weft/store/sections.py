@@ -146,6 +146,24 @@ class Section:
             return float(value)
         return None
 
+    def flag(self, name: str) -> bool | None:
+        """Read true or false."""
+        value = self.data.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.wrong(name, "true or false", f"write {name} = true")
+        return None
+
+    def table(self, name: str) -> dict[str, object]:
+        """Read a table of whatever keys."""
+        value = self.data.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.wrong(name, "a table", f'write {name} = {{ "NAME" = "value" }}')
+            return {}
+        return {str(key): one for key, one in value.items()}
+
     def size(self, name: str) -> int | None:
         """Read a size in bytes, such as "2 GB"."""
         value = self.data.get(name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from msgspec import structs
 from weft.core.cases import complaints as space_complaints
 from weft.core.nearest import did_you_mean
 from weft.errors import WeftError
-from weft.model import RETRY_WORDS, Model, Output, Resources, Retry, Step, Study, Value
+from weft.model import RETRY_WORDS, Continue, Model, Output, Resources, Retry, Step, Study, Value
 from weft.store.coherence import check_case_directory, check_names
 from weft.store.complaints import Complaints
 from weft.store.inputs import MOST_BYTES, MOST_FILES, Folder, local_path, too_large
 from weft.store.parameters import read_parameters, read_space
 from weft.store.sections import Section, kind_of
 from weft.store.tables import plain
+from weft.store.tapistable import TAPIS_KEYS, read_tapis
 from weft.store.tomlfile import find_study, parse, read_text
 
 BACKENDS = ("local", "slurm", "tapis")
@@ -56,7 +57,10 @@ _SECTIONS = {
     "resources": ("cores", "memory", "minutes"),
     "retry": ("attempts", "on", "stop_after"),
     "run": ("on",),
+    "continue": ("files", "exit"),
+    "notify": ("desktop", "mail", "command", "webhook"),
     "local": ("slots", "cores", "memory"),
+    "tapis": TAPIS_KEYS,
 }
 _TOP = ("name", "parameters", "sampling", *_SECTIONS, *BACKENDS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -128,6 +132,8 @@ def _study(
         after=_step(_section(top, "after"), files),
         resources=_resources(_section(top, "resources")),
         retry=_retry(_section(top, "retry")),
+        continues=_continues(_section(top, "continue")),
+        notify=_notify(_section(top, "notify")),
         backend=on,
         settings=_settings(top),
     )
@@ -318,15 +324,40 @@ def _retry(section: Section) -> Retry:
     )
 
 
-def _settings(top: Section) -> dict[str, dict[str, Value]]:
-    settings: dict[str, dict[str, Value]] = {}
+def _continues(section: Section) -> Continue | None:
+    files, code = _patterns(section, "files"), section.integer("exit", 1)
+    if not section.data:
+        return None
+    if not section.data.get("files"):
+        what = "it is not said which files a case leaves to go on from"
+        section.complaints.add(section.key, what, 'write files = ["state.json"]')
+    if code is not None and code > 125:
+        section.complain(
+            "exit", f"{code} is no exit code of a program's own", "choose one from 1 to 125, such as 85"
+        )
+    return Continue(files=files, exit=code)
+
+
+def _notify(section: Section) -> dict[str, str | bool]:
+    told: dict[str, str | bool] = {}
+    for way in ("mail", "command", "webhook"):
+        text = section.text(way)
+        if text is not None:
+            told[way] = text
+    if section.flag("desktop"):
+        told["desktop"] = True
+    return told
+
+
+def _settings(top: Section) -> dict[str, dict[str, Any]]:
+    settings: dict[str, dict[str, Any]] = {}
     for backend in BACKENDS:
         if backend not in top:
             continue
         data = top.data[backend]
         known = _SECTIONS.get(backend, _any_key(data))
         section = Section(data, (backend,), top.complaints, known)
-        settings[backend] = _local(section) if backend == "local" else _scalars(section)
+        settings[backend] = _READERS.get(backend, _scalars)(section)
     return settings
 
 
@@ -349,6 +380,9 @@ def _scalars(section: Section) -> dict[str, Value]:
         else:
             section.wrong(name, "a number, a string, true or false", "a setting is a single value")
     return settings
+
+
+_READERS: dict[str, Callable[[Section], dict[str, Any]]] = {"local": _local, "tapis": read_tapis}
 
 
 # Together

@@ -133,8 +133,8 @@ _ARGUMENTS = (Kind.ARG, Kind.ENV, Kind.CONTAINER, Kind.SCHEDULER)
 # The definition as it is written
 
 
-class _Wire(Struct, frozen=True, kw_only=True, rename="camel"):
-    pass
+class _Wire(Struct, kw_only=True, rename="camel"):
+    """As Tapis writes it; null is what absence is."""
 
 
 class _ArgSpec(_Wire):

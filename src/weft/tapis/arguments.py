@@ -7,7 +7,7 @@ the values of a path into it as they are, so that ``?`` and ``#`` would cut it s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -102,9 +102,4 @@ def _query(value: object) -> object:
 
 def query_of(query: Mapping[str, Any] | None) -> dict[str, Any]:
     """Further query parameters (search conditions, say), which no specification names."""
-    return dict(_pairs(query or {}))
-
-
-def _pairs(query: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for each, value in query.items():
-        yield each, _query(value)
+    return {each: _query(value) for each, value in (query or {}).items()}

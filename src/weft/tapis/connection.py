@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import (
     ChunkedEncodingError,
-    ConnectionError,  # noqa: A004 - the library's word for it
+    ConnectionError,
     ConnectTimeout,
     ContentDecodingError,
     ReadTimeout,

@@ -1,6 +1,6 @@
 """What a family of apps can do for a study: how weft starts its runner there, and what its wrapper does with the end.
 
-The facts are data, ``families.toml``, which also explains the keys. ``[tapis.family]`` in a study overrides any of them.
+The facts are data, ``families.toml``, which also explains the keys; ``[tapis.family]`` in a study overrides them.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     apps: tuple[str, ...] = ()
     words: str = ""
     """An app that is only known by its slots must speak of this, too."""
-    runner: Literal["python", "tcl"] = "python"
+    runner: Literal["python", "shell", "tcl"] = "python"
     script: str = ""
-    command: str = "{script}"
+    command: str = ""
     arguments: str = ""
     program: Given | None = None
     mpi: Given | None = None
@@ -69,14 +69,19 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Was the app found by its id, or only by its slots?"""
 
     @property
+    def runner_file(self) -> str:
+        """The file that the app is made to start."""
+        return "runner.tcl" if self.runner == "tcl" else "runner.py"
+
+    def starting(self, script: str) -> str:
+        """What goes into the script slot so that the app starts a script of ours."""
+        usual = "python3 {script}" if self.runner == "shell" else "{script}"
+        return (self.command or usual).replace("{script}", script)
+
+    @property
     def limitations(self) -> tuple[str, ...]:
         """All that a study cannot have there, one sentence each: "it cannot ..."."""
         return (*self.cannot, *(TCL_CANNOT if self.runner == "tcl" else ()))
-
-    def mine(self) -> tuple[str, ...]:
-        """The addresses of the slots that weft fills, or keeps empty, itself."""
-        given = [each.slot for each in (self.program, self.mpi) if each]
-        return tuple(address for address in (self.script, self.arguments, *given) if address)
 
 
 def family_of(app: App, override: Mapping[str, Any] | None = None) -> Family:
@@ -158,22 +163,26 @@ def _overridden(family: Family | None, override: Mapping[str, Any]) -> Family | 
     """The family with what the study says; a study may also tell all of an app that nothing is known of."""
     if not override:
         return family
-    names = [name for name in Family.__struct_fields__ if name not in ("id", "apps", "words", "refuse", "known")]
+    names = [
+        name for name in Family.__struct_fields__ if name not in ("id", "apps", "words", "refuse", "known")
+    ]
     for key in override:
         if key not in names:
             raise UsageError("there is no such key", where=f"{SETTING}.{key}", hint=did_you_mean(key, names))
     if family is None and "script" not in override:
         return None
-    start = structs.asdict(family) if family and not family.refuse else {}
+    start = msgspec.to_builtins(family) if family and not family.refuse else {"known": False}
     try:
-        return msgspec.convert({**start, "id": "", **override}, Family)
+        return msgspec.convert({**start, **override}, Family)
     except msgspec.ValidationError as problem:
         what, _, key = str(problem).partition(" - at `$.")
         where = f"{SETTING}.{key.rstrip('`')}" if key else SETTING
         raise UsageError(what[:1].lower() + what[1:], where=where, hint=_FORM) from None
 
 
-_FORM = 'as in: script = "Main Script", runner = "python", program = { slot = "Main Program", value = "python3" }'
+_FORM = (
+    'as in: script = "Main Script", runner = "python", program = { slot = "Main Program", value = "python3" }'
+)
 
 
 def _no_script(app: App, why: str) -> WeftError:
@@ -182,7 +191,7 @@ def _no_script(app: App, why: str) -> WeftError:
         f"no study can run in it: {because}",
         where=f"app {app.id} {app.version}",
         hint=f"{_slots(app)}. Choose an app that runs a script (`weft app list`), make one (`weft app new`), or say "
-        f"in [{SETTING}] which slot a script goes to: script = \"...\"",
+        f'in [{SETTING}] which slot a script goes to: script = "..."',
     )
 
 

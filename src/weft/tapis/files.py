@@ -1,8 +1,8 @@
 """Files on Tapis systems: streamed up and down in bounded memory, verified, and safe to try again.
 
 Everything here may be repeated without harm: an upload puts the same content into the same place, a deletion of what is
-gone is done. So every request is tried up to ``TRIES`` times. Paths are quoted here and not by tapipy, which leaves
-``?`` and ``#`` as they are.
+gone is done. So every request is tried up to ``TRIES`` times (the session itself repeats only what changes nothing, and
+only until an answer begins). Paths are quoted here and not by tapipy, which leaves ``?`` and ``#`` as they are.
 
 Parts of files are asked for in Tapis' own words, ``range: skip,count``. The service runs an unquoted ``dd`` for them
 and keeps what it printed in one array; hence names that a shell would take apart, and parts that such an array cannot
@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -27,7 +26,10 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from weft.errors import BackendError, FolderError, WeftError
+from weft.tapis.form import BadSource as BadSource
+from weft.tapis.form import Form
 from weft.tapis.paths import Address, tidy
+from weft.tapis.session import Rejected
 
 if TYPE_CHECKING:
     import requests
@@ -44,7 +46,8 @@ PATIENCE = (10.0, 300.0)
 MOST_BY_RANGE = 2**31 - 2**20
 """Bytes that are asked for as a part: what an array of the real service holds, and a little less."""
 
-_CHUNK = 2**20
+_CHUNK = 2**16
+"""Of what comes down; what is in a chunk when the connection breaks is lost."""
 _WHOLE = "application/octet-stream"
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
 """Paths that mean the same to a shell, quoted or not."""
@@ -67,6 +70,10 @@ class Damaged(WeftError):
     """A file is there, but has not the size or the content that it must have."""
 
 
+class _Broken(BackendError):
+    """An answer began, and did not come to a sound end."""
+
+
 class Files:
     """The files of all systems that a session can reach. Safe to share between threads."""
 
@@ -74,21 +81,24 @@ class Files:
         self._session = session
         self._sleep = sleep
 
-    def upload(self, source: Path | bytes, system: str, path: str, *, verify: bool = True) -> int:
+    def upload(
+        self, source: Path | bytes, system: str, path: str, *, sha256: str = "", verify: bool = True
+    ) -> int:
         """Put a file, or bytes, at a path, over what is there, and return how many bytes it has.
 
-        Folders above are made. Without ``verify`` the caller looks whether it arrived whole.
+        Folders above are made. With ``sha256`` nothing else than this content takes its place there. Without
+        ``verify`` the caller looks whether it arrived whole.
 
         Raises:
-            WeftError: The source cannot be read, or changes meanwhile.
+            BadSource: The source cannot be read, has another content, or changes meanwhile.
             Rejected: There is no such system, or no right to write there.
             BackendError: No try got through.
         """
-        form = _Form(source)
-        self._try(lambda: self._send(form, system, path, verify))
+        form = Form(source, sha256)
+        self._try(lambda: self._send(form, system, path, verify), BackendError)
         return form.size
 
-    def _send(self, form: _Form, system: str, path: str, verify: bool) -> None:
+    def _send(self, form: Form, system: str, path: str, verify: bool) -> None:
         headers = {"Content-Type": form.content_type}
         with closing(self._ask("POST", "ops", system, path, data=form, headers=headers)) as answer:
             _result(answer)
@@ -148,7 +158,9 @@ class Files:
             part.unlink(missing_ok=True)
             restarts += 1
             if restarts > 1 or not before:  # what an earlier process had left may be to blame once
-                raise Damaged(f"the content is not what it must be (SHA-256 {sha256[:12]}…)", where=_at(system, path))
+                raise Damaged(
+                    f"the content is not what it must be (SHA-256 {sha256[:12]}…)", where=_at(system, path)
+                )
         _settle(part, to, found.size)
         return found
 
@@ -187,8 +199,6 @@ class Files:
         self, system: str, path: str, start: int, most: int | None
     ) -> tuple[requests.Response, int] | None:
         """Ask for a file from ``start`` on: the answer, and at which byte it starts, which may be 0 all the same."""
-        from weft.tapis.session import Rejected
-
         headers = {"Accept-Encoding": "identity", "Cache-Control": "no-cache"}
         count = 10**15 if most is None else max(most, start)  # a count below what is skipped is refused
         if (start or most is not None) and (most or 0) <= MOST_BY_RANGE and _PLAIN.fullmatch(path):
@@ -231,8 +241,6 @@ class Files:
     def _listed(
         self, system: str, path: str, *, limit: int, offset: int = 0, recurse: bool = False
     ) -> list[Entry] | None:
-        from weft.tapis.session import Rejected
-
         query = {"limit": limit, "offset": offset, "recurse": str(recurse).lower()}
 
         def once() -> list[Entry]:
@@ -242,7 +250,7 @@ class Files:
                 return [_entry(each) for each in result]
             except (TypeError, KeyError, ValueError) as error:
                 what = f"the service sent a listing that makes no sense: {error!r}"
-                raise BackendError(what, where=_at(system, path)) from error
+                raise _Broken(what, where=_at(system, path)) from error
 
         try:
             return self._try(once)
@@ -253,7 +261,6 @@ class Files:
 
     def delete(self, system: str, path: str) -> None:
         """Remove a file, or a folder with all below it; nothing there is as good."""
-        from weft.tapis.session import Rejected
 
         def once() -> None:
             with closing(self._ask("DELETE", "ops", system, path)) as answer:
@@ -262,7 +269,7 @@ class Files:
         if not tidy(path):
             raise WeftError("the root of a system is never removed", where=_at(system, path))
         try:
-            self._try(once)
+            self._try(once, BackendError)
         except Rejected as refusal:
             if refusal.status != 404:
                 raise
@@ -271,61 +278,13 @@ class Files:
         url = f"/v3/files/{door}/{quote(system, safe='')}/{quote(tidy(path))}"
         return self._session.stream(method, url, timeout=PATIENCE, **more)
 
-    def _try(self, once: Callable[[], Result]) -> Result:
+    def _try(self, once: Callable[[], Result], after: type[BackendError] = _Broken) -> Result:
         for pause in PAUSES:
             try:
                 return once()
-            except BackendError:
+            except after:
                 self._sleep(pause)
         return once()
-
-
-class _Form:
-    """A multipart body with one part named ``file``, read while it is sent; its length is known beforehand."""
-
-    def __init__(self, source: Path | bytes) -> None:
-        self.source = source
-        try:
-            self.size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        except OSError as error:
-            raise _unreadable(source, error) from error
-        cut = secrets.token_hex(16)
-        self.content_type = f"multipart/form-data; boundary={cut}"
-        said = 'Content-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream'
-        self._head = f"--{cut}\r\n{said}\r\n\r\n".encode()
-        self._tail = f"\r\n--{cut}--\r\n".encode()
-
-    def __len__(self) -> int:
-        return len(self._head) + self.size + len(self._tail)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._head
-        sent = 0
-        for chunk in self._chunks():
-            sent += len(chunk)
-            if sent > self.size:
-                break
-            yield chunk
-        if sent != self.size:
-            raise WeftError("the file changed while it was uploaded", where=str(self.source), hint="try again")
-        yield self._tail
-
-    def _chunks(self) -> Iterator[bytes]:
-        if isinstance(self.source, bytes):
-            view = self.source
-            yield from (view[at : at + _CHUNK] for at in range(0, len(view), _CHUNK))
-            return
-        try:
-            with self.source.open("rb", buffering=0) as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
-        except OSError as error:
-            raise _unreadable(self.source, error) from error
-
-
-def _unreadable(source: Path | bytes, error: OSError) -> WeftError:
-    what = f"a file to upload cannot be read: {error.strerror or error}"
-    return WeftError(what, where=str(source), hint="put it back, or correct its path")
 
 
 def _result(answer: requests.Response) -> Any:
@@ -334,9 +293,8 @@ def _result(answer: requests.Response) -> Any:
     try:
         return json.loads(body)["result"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BackendError(
-            f"the service sent no sound answer: {body[:80]!r}", where=answer.url, hint="try again"
-        ) from error
+        what = f"the service sent no sound answer: {body[:80]!r}"
+        raise _Broken(what, where=answer.url, hint="try again") from error
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
@@ -347,7 +305,7 @@ def _chunks(answer: requests.Response) -> Iterator[bytes]:
             chunk = next(pieces, None)
         except OSError as error:  # all that requests raises is one
             what = f"the connection broke: {type(error).__name__}"
-            raise BackendError(what, where=answer.url, hint="try again") from error
+            raise _Broken(what, where=answer.url, hint="try again") from error
         if chunk is None:
             return
         yield chunk

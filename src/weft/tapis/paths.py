@@ -237,7 +237,9 @@ class Places:
         for mount in self.tenant.mounts:
             missing = [name for name in _FACT.findall(mount.address) if not self._facts.get(name)]
             if missing and _rest(path, posixpath.join(home, mount.folder)) is not None:
-                raise WeftError(f"the address of `{path}` takes your {missing[0]}, which is not known", hint=hint)
+                raise WeftError(
+                    f"the address of `{path}` takes your {missing[0]}, which is not known", hint=hint
+                )
         if self.tenant.projects:
             below = _rest(path, posixpath.join(home, self.tenant.projects))
             project = (below or "").split("/")[0]

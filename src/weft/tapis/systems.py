@@ -79,8 +79,8 @@ class System(Struct, frozen=True, kw_only=True):
         return next((queue for queue in self.queues if queue.name == name), None)
 
 
-class _Wire(Struct, frozen=True, kw_only=True, rename="camel"):
-    pass
+class _Wire(Struct, kw_only=True, rename="camel"):
+    """As Tapis writes it; null is what absence is."""
 
 
 class _Queue(_Wire):

@@ -1,4 +1,4 @@
-"""What is known of tenants (``places.toml``), and the places of the user who is logged in, as they are on this machine."""
+"""What is known of tenants (``places.toml``), and the places of a user as they are on this machine."""
 
 from __future__ import annotations
 

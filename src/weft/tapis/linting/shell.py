@@ -60,17 +60,17 @@ class Command(Struct, frozen=True):
 
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=")
 _SINGLE_QUOTED = re.compile(r"'[^']*'")
-_KEYWORDS = frozenset("if then else elif fi while until do done esac ! { } time".split())
-_OPENERS = frozenset("if then else elif while until do ! { time".split())
+_OPENERS = frozenset(("if", "then", "else", "elif", "while", "until", "do", "!", "{", "time"))
+_KEYWORDS = _OPENERS | {"fi", "done", "esac", "}"}
 _REDIRECT = re.compile(r"\d*(?:>>|>\||>&|<&|<<<|<<-?|<>|>|<)|&>>?")
 _OPERATOR = re.compile(r";;&?|;&|;|&&|\|\||\|&|\||&|\(|\)|\n")
 _DELIMITER = re.compile(r"""[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|\\?([^\s;&|<>()'"`]+))""")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*|\d+|[@*])|([A-Za-z_]\w*|\d|[@*]))")
-_ANY_EXPANSION = re.compile(r"\$(?:\w+|[@*#?$!-])?")
+_ANY_EXPANSION = re.compile(r"\$(?:[A-Za-z_]\w*|\d|[@*#?$!-])?")
 _PLAIN = re.compile(r"[^\s\\'\"`$;&|()<>#]+")
-_OPENING = re.compile(r"[<>]\(|\$\(\(|\$\(|\$\{|\"|`")
+_OPENING = re.compile(r"[<>]\(|\(\(|\$\(\(|\$\(|\$\{|\"|`")
 _INSIDE = re.compile(r"""\\|'|"|`|\$\(\(|\$\(|\$\{|[(){}\n]|<<<|<<-?|(?<=\s)\#""")
-_OPENS = {'"': '"', "`": "`", "$((": "aa", "$(": "c", "${": "v", "<(": "c", ">(": "c", "(": "c"}
+_OPENS = {'"': '"', "`": "`", "$((": "aa", "((": "aa", "$(": "c", "${": "v", "<(": "c", ">(": "c", "(": "c"}
 """What each opener opens: text, backquotes, arithmetic, commands, a variable."""
 _CLOSES = {'"': '"', "`": "`", "a": ")", "c": ")", "v": "}"}
 
@@ -133,7 +133,7 @@ class _Tokens:
 
     def _operator(self) -> str:
         found = _OPERATOR.match(self.text, self.at)
-        if not found:
+        if not found or self.text.startswith("((", self.at):
             return ""
         self._move(found.end())
         if found[0] == "\n" and self.due:
@@ -144,29 +144,31 @@ class _Tokens:
     def _word(self) -> Word:
         start, line, loose = self.at, self.line, []
         while self.at < len(self.text):
-            text, at = self.text, self.at
-            char = text[at]
-            if plain := _PLAIN.match(text, at):
-                self._move(plain.end())
-            elif char == "\\":
-                self._move(min(at + 2, len(text)))
-            elif char == "'":
-                self._move(_after(text, "'", at + 1))
-            elif _OPENING.match(text, at) or text.startswith("=(", at - 1):
-                span = self._move(_end_of_span(text, at))
-                if (name := _VARIABLE.match(span)) and '"' not in span:
-                    loose.append(name[1])
-            elif char == "$":
-                if name := _VARIABLE.match(text, at):
-                    loose.append(name[2] or "")
-                self._move(at + len(_ANY_EXPANSION.match(text, at)[0]))  # type: ignore[index] # at least the $
-            elif char == "#" and at > start:
-                self._move(at + 1)
-            else:
+            end = self._end_of_part(start)
+            if end == self.at:
                 break
+            part = self._move(end)
+            name = _VARIABLE.match(part)
+            if name and '"' not in part:
+                loose.append(name[1] or name[2])
         if self.at == start:  # a character that begins nothing else
             self._move(start + 1)
         return Word(self.text[start : self.at], line, tuple(loose))
+
+    def _end_of_part(self, start: int) -> int:
+        """Where the next part of a word ends: plain characters, a quotation, a substitution; here, if there is none."""
+        text, at = self.text, self.at
+        if plain := _PLAIN.match(text, at):
+            return plain.end()
+        if text[at] == "\\":
+            return min(at + 2, len(text))
+        if text[at] == "'":
+            return _after(text, "'", at + 1)
+        if _OPENING.match(text, at) or text.startswith("=(", at - 1):
+            return _end_of_span(text, at)
+        if name := _ANY_EXPANSION.match(text, at):
+            return name.end()
+        return at + 1 if text[at] == "#" and at > start else at
 
 
 def _end_of_span(text: str, at: int) -> int:
@@ -194,7 +196,7 @@ def _step(text: str, found: re.Match[str], open_now: list[str], due: list[tuple[
         pass
     elif mark in ('"', "`", "$((", "$(", "${"):
         open_now.extend(_OPENS[mark])
-    elif mark == "'" and kind != '"':
+    elif mark == "'" and '"' not in open_now[-2:]:
         return _after(text, "'", at)
     elif mark == "(" and kind in "ac":
         open_now.append(kind)

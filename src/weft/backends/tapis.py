@@ -1,0 +1,389 @@
+"""Jobs through Tapis v3: each is one Tapis job of an existing app, with one ZIP in and one ZIP out.
+
+A job is found again by its name, which is our id. What it gets lies in a folder of the user's storage
+(``<storage>/<study>/<job>/in``: the bundle and the runner), what it leaves is archived beside it (``…/out``), so both
+places are known without asking. While it runs, its records are read where it runs. Tapis is asked about all jobs with
+one search, whatever their number; it is never asked about one job at a time, but for those that a search does not show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from weft.backends.base import Brought, Collected, Packed, Refused, Seen
+from weft.backends.tapisplace import Place, reach
+from weft.core.events import HistoryRead
+from weft.core.records import parse
+from weft.errors import BackendError, NotLoggedIn, WeftError
+from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput, Study
+from weft.store.folder import StudyFolder
+from weft.tapis import histories, lifecycle
+from weft.tapis.paths import Address
+from weft.tapis.request import NAME_MAX, Wanted, build, folder_of
+from weft.tapis.session import Rejected
+
+AT_ONCE = 8
+"""Submissions under way at the same time: more would only wait at the service."""
+TRANSFERS = 3
+"""Downloads at once: what sites ask of their users."""
+NAMES_AT_ONCE = 500
+MISSING_AT_ONCE = 5
+"""Jobs that a search did not show and that are looked at one by one, between two looks."""
+PIECE = 8_000_000
+RECORDS, ZIPS = "results.jsonl", "out-*.zip"
+ATTRIBUTES = (
+    "uuid,name,status,condition,lastMessage,execSystemId,execSystemOutputDir,archiveSystemId,archiveSystemDir"
+)
+ACTIVE = (
+    "PROCESSING_INPUTS",
+    "STAGING_INPUTS",
+    "STAGING_JOB",
+    "SUBMITTING_JOB",
+    "QUEUED",
+    "RUNNING",
+    "ARCHIVING",
+)
+"""What Tapis counts against its limits of jobs, and PENDING, which will be."""
+
+One = TypeVar("One")
+Answer = TypeVar("Answer")
+
+
+class TapisBackend:
+    """Runs jobs through an app of a Tapis tenant."""
+
+    name = "tapis"
+
+    def __init__(
+        self, study: Study, folder: StudyFolder, settings: Mapping[str, Any], client: Any = None
+    ) -> None:
+        self._study = study
+        self._folder = folder
+        self._settings = settings
+        self._client = client
+        self._reached: Place | None = None
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Mapping[str, Any]] = {}
+        """What a search last told of each job, by its native id."""
+        self._kept: dict[str, int] = {}
+        """Files that the records of a job speak of."""
+        self._others = 0
+        self._others_at = -math.inf
+
+    @property
+    def _place(self) -> Place:
+        """The service and what the study uses of it; reached for when it is first needed."""
+        with self._lock:
+            if self._reached is None:
+                self._reached = reach(self._study, self._settings, self._client)
+            return self._reached
+
+    @property
+    def doubt(self) -> str:
+        return self._place.family.why_finished
+
+    @property
+    def limits(self) -> Limits:
+        """The smaller of what Tapis and the site allow, less what else the user has at work there."""
+        limits = self._place.limits
+        if self._place.most_jobs is None:
+            return limits
+        if time.monotonic() - self._others_at > limits.poll_most:
+            with contextlib.suppress(BackendError):
+                self._search([])
+        free = max(0, self._place.most_jobs - self._others)
+        return limits if free >= limits.max_jobs else Limits(**{**_fields(limits), "max_jobs": free})
+
+    @property
+    def node(self) -> Node:
+        return self._place.node
+
+    def prepare(self) -> None:
+        self.preview([Packed(job="check", folder=Path(), bundle=Bundle(cases=()))])
+
+    def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
+        return self._place.share(inputs)
+
+    # Submitting
+
+    def preview(self, jobs: Sequence[Packed]) -> list[dict[str, Any]]:
+        return [self._request(packed) for packed in jobs]
+
+    def submit(self, jobs: Sequence[Packed]) -> dict[str, str | Refused]:
+        answers = self._each(self._submit, jobs, AT_ONCE)
+        return {
+            packed.job: answer for packed, answer in zip(jobs, answers, strict=True) if answer is not None
+        }
+
+    def _submit(self, packed: Packed) -> str | Refused | None:
+        """Upload the job's folder and submit it; None where nobody can tell whether the job exists."""
+        place = self._place
+        there = self._input(packed.job)
+        try:
+            for name in (place.node.runner, "bundle.zip"):
+                place.files.upload(packed.folder / name, there.system, (there / name).path, verify=False)
+            told = place.session.call("jobs.submitJob", **self._request(packed))
+            native = str(told["uuid"])
+        except NotLoggedIn:
+            raise
+        except Rejected as refusal:
+            return Refused(refusal.said or refusal.what)
+        except (BackendError, KeyError, TypeError):
+            return None
+        self._jobs[native] = told
+        return native
+
+    def _request(self, packed: Packed) -> dict[str, Any]:
+        place, get = self._place, self._settings.get
+        archive = self._archive(packed.job)
+        wanted = Wanted(
+            name=job_name(packed.job),
+            description=f"weft: study {self._study.name}, {len(packed.bundle.cases)} cases",
+            input=str(self._input(packed.job)),
+            script=place.node.runner,
+            archive_system=archive.system,
+            archive_dir=f"/{archive.path}",
+            includes=(RECORDS, ZIPS),
+            job_type=get("type"),
+            queue=get("queue"),
+            nodes=get("nodes"),
+            cores_per_node=get("cores"),
+            memory_mb=get("memory_mb"),
+            minutes=math.ceil(packed.bundle.minutes) if packed.bundle.minutes else None,
+            allocation=get("allocation"),
+            reservation=get("reservation"),
+            args=get("args", {}),
+            env=get("env", {}),
+            tags=(*get("tags", ()), *place.tags, "weft", f"weft-study:{self._study.name}"),
+        )
+        return build(place.app, place.system, place.family, wanted)
+
+    def _input(self, job: str) -> Address:
+        return self._place.storage / self._study.name / job / "in"
+
+    def _archive(self, job: str) -> Address:
+        return self._place.storage / self._study.name / job / "out"
+
+    # Watching
+
+    def find(self, jobs: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        names = {job_name(job): job for job in jobs}
+        for some in _parts(list(names), NAMES_AT_ONCE):
+            for told in self._search([f"name IN ({_quoted(some)})"]):
+                job = names.get(str(told.get("name")))
+                if job is not None:
+                    found.setdefault(job, str(told["uuid"]))
+        return found
+
+    def look(self, natives: Mapping[str, str]) -> dict[str, Seen]:
+        if not natives:
+            return {}
+        told = {
+            str(one["uuid"]): one for one in self._search(self._wanted(natives.values()), natives.values())
+        }
+        missing = [(job, native) for job, native in natives.items() if native not in told]
+        for job, native in missing[:MISSING_AT_ONCE]:
+            one = self._look_closely(job, native)
+            if one is not None:
+                told[native] = one
+        self._jobs.update((native, told[native]) for native in natives.values() if native in told)
+        return {job: _seen(told[native]) for job, native in natives.items() if native in told}
+
+    def _wanted(self, natives: Iterable[str]) -> list[str]:
+        return [f"uuid IN ({_quoted(natives)})"]
+
+    def _search(self, conditions: Sequence[str], ours: Collection[str] = ()) -> list[Mapping[str, Any]]:
+        """Jobs that fit one of these conditions, oldest first; counts the user's other jobs by the way."""
+        place = self._place
+        active = ",".join(f"'{word}'" for word in ("PENDING", *ACTIVE))
+        at_work = f"(execSystemId = '{place.system.id}' AND status IN ({active}))"
+        statement = " OR ".join([*conditions, at_work])
+        found = place.session.call(
+            "jobs.getJobSearchListByPostSqlStr",
+            request_body={"search": [statement]},
+            limit=-1,
+            orderBy="created(asc)",
+            select=ATTRIBUTES,
+            safe=True,
+        )
+        if not isinstance(found, list) or not all(isinstance(one, dict) and one.get("uuid") for one in found):
+            raise BackendError("a search of jobs was answered with something else")
+        known = {*ours, *self._jobs}
+        self._others = sum(
+            one.get("status") in ("PENDING", *ACTIVE) and one["uuid"] not in known for one in found
+        )
+        self._others_at = time.monotonic()
+        return found
+
+    def _look_closely(self, job: str, native: str) -> Mapping[str, Any] | None:
+        """A job that no search shows: hidden in the portal, perhaps. Its archive tells whether it is over."""
+        try:
+            told = self._place.session.call("jobs.getJob", jobUuid=native)
+            return told if isinstance(told, dict) and told.get("uuid") == native else None
+        except Rejected as refusal:
+            if refusal.status != 404:
+                return None
+        where = self._archive(job)
+        data = self._read(where.system, self._in_job(where), 0)
+        records = parse(data)[0] if data else []
+        ended = [record for record in records if record.t == "end"]
+        if not ended:
+            return None
+        return {"uuid": native, "status": "FINISHED", "hidden": True}
+
+    # Reading
+
+    def collect(self, job: str, native: str, offset: int) -> Collected:
+        data = self._records(job, native, offset)
+        records, taken = parse(data or b"")
+        if offset == 0:
+            self._kept[job] = sum(record.kept + record.carried for record in records)
+        return Collected(records=records, offset=offset + taken)
+
+    def _records(self, job: str, native: str, offset: int) -> bytes | None:
+        """The records from a byte on: of a job that is over from its archive, else from where it runs."""
+        told = self._told(native)
+        archive = self._archive(job)
+        places = (
+            [(archive.system, self._in_job(archive))]
+            if told.get("status", "FAILED") in lifecycle.OVER
+            else []
+        )
+        if told.get("execSystemOutputDir"):
+            where = Address(str(told["execSystemId"]), str(told["execSystemOutputDir"]).strip("/"))
+            places.append((where.system, self._in_job(where)))
+        for system, path in places:
+            with contextlib.suppress(Rejected):
+                data = self._read(system, path, offset)
+                if data is not None:
+                    return data
+        return None
+
+    def _told(self, native: str) -> Mapping[str, Any]:
+        """What is known of a job; after a restart it is asked for."""
+        if native not in self._jobs:
+            found = {str(one["uuid"]): one for one in self._search(self._wanted([native]))}
+            if native not in found:
+                return {}
+            self._jobs[native] = found[native]
+        return self._jobs[native]
+
+    def _in_job(self, where: Address, name: str = RECORDS) -> str:
+        """A file of the job's folder below one of its directories."""
+        place = self._place
+        folder = folder_of(place.app, place.family, f"{self._place.storage}/x/in")
+        return "/".join(part for part in (where.path, folder, name) if part)
+
+    def _read(self, system: str, path: str, offset: int) -> bytes | None:
+        pieces: list[bytes] = []
+        while True:
+            piece = self._place.files.read(system, path, offset, PIECE)
+            if piece is None:
+                return b"".join(pieces) if pieces else None
+            pieces.append(piece)
+            offset += len(piece)
+            if len(piece) < PIECE:
+                return b"".join(pieces)
+
+    def bring(self, job: str, native: str) -> Brought:
+        archive = self._archive(job)
+        folder = self._in_job(archive, "").rstrip("/")
+        entries = self._place.files.listing(archive.system, folder) or []
+        zips = [entry for entry in entries if entry.name.startswith("out-") and entry.name.endswith(".zip")]
+        complaints = [
+            text
+            for text in self._each(lambda one: self._bring_one(job, archive.system, one), zips, TRANSFERS)
+            if text
+        ]
+        if not zips and self._kept.get(job):
+            complaints.append(
+                f"its results ZIP is not at {Address(archive.system, folder)}, though {self._kept[job]} files were kept"
+            )
+        return Brought(complaint="; ".join(complaints), history=self._history(job, native))
+
+    def _bring_one(self, job: str, system: str, entry: Any) -> str:
+        """Bring one ZIP, or refer to it where its place is mounted here; what is wrong with it, if anything."""
+        to = self._folder.job(job) / entry.name
+        mounted = self._place.places.mounted(Address(system, entry.path))
+        if mounted and _same_size(Path(mounted), entry.size):
+            to.unlink(missing_ok=True)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.symlink_to(mounted)
+        elif not _same_size(to, entry.size):
+            self._place.files.download(system, entry.path, to, size=entry.size)
+        if not zipfile.is_zipfile(to):
+            return f"{entry.name} is cut off: what is whole in it can be fetched, the rest is lost"
+        return ""
+
+    def _history(self, job: str, native: str) -> HistoryRead | None:
+        try:
+            history = histories.read(self._place.session, native)
+        except NotLoggedIn:
+            raise
+        except WeftError:
+            return None  # it is for the profile only
+        return lifecycle.account(job, history.job, history.entries, at=history.read_at)
+
+    # Stopping
+
+    def cancel(self, natives: Mapping[str, str]) -> None:
+        self._each(self._cancel, list(natives.values()), AT_ONCE)
+
+    def _cancel(self, native: str) -> None:
+        try:
+            self._place.session.call("jobs.cancelJob", jobUuid=native)
+        except Rejected as refusal:
+            if refusal.status not in (400, 404, 409):  # it is over, or hidden, which only what is over can be
+                raise BackendError(f"the service does not cancel job {native}: {refusal.said}") from refusal
+
+    @staticmethod
+    def _each(do: Callable[[One], Answer], what: Sequence[One], at_once: int) -> list[Answer]:
+        """Do the same with many things, so many at a time; all are done before a problem of one is raised."""
+        if len(what) < 2:
+            return [do(one) for one in what]
+        with ThreadPoolExecutor(min(at_once, len(what))) as pool:
+            asked = [pool.submit(do, one) for one in what]
+        return [answer.result() for answer in asked]
+
+
+def job_name(job: str) -> str:
+    """The Tapis name of a job of ours: its id, from the end as much as fits, where it is unique."""
+    return job if len(job) <= NAME_MAX else job[-NAME_MAX:].lstrip("-._")
+
+
+def _seen(told: Mapping[str, Any]) -> Seen:
+    status = str(told.get("status") or "")
+    condition, message = told.get("condition"), str(told.get("lastMessage") or "")
+    outcome = lifecycle.outcome_of(status, condition, message)
+    word = f"{status}, {condition}" if condition and condition != "NORMAL_COMPLETION" else status
+    if told.get("hidden"):
+        return Seen(phase=Phase.ARCHIVING, outcome=outcome, word="hidden", why="it was hidden in the portal")
+    why = message if outcome not in (None, Outcome.FINISHED) else ""
+    return Seen(phase=lifecycle.PHASES.get(status, Phase.RUNNING), outcome=outcome, word=word, why=why)
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ",".join("'" + word.replace("'", "''") + "'" for word in words)
+
+
+def _parts(words: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (words[start : start + size] for start in range(0, len(words), size))
+
+
+def _same_size(path: Path, size: int) -> bool:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size == size
+    return False
+
+
+def _fields(limits: Limits) -> dict[str, Any]:
+    return {name: getattr(limits, name) for name in limits.__struct_fields__}

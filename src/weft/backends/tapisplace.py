@@ -1,0 +1,189 @@
+"""Where a study's jobs run on Tapis: the service, the app, the system, and where their files lie.
+
+Everything that the service tells once and that holds for all jobs of a run is gathered here, before the first of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from weft.core.packing import slots_within
+from weft.errors import BackendError, CheckFailed
+from weft.model import Limits, Node, SharedInput, Study
+from weft.tapis import login, preflight, tenants
+from weft.tapis.apps import App
+from weft.tapis.families import Family
+from weft.tapis.files import Files
+from weft.tapis.paths import Address, Places, Tenant
+from weft.tapis.session import Rejected, Session
+from weft.tapis.shared import Common, SharedStore, store_on
+from weft.tapis.storebook import File
+from weft.tapis.systems import System
+
+JOBS = 4
+"""Jobs at once if the study does not say: enough to spread over, few enough to leave others their turn."""
+SETTLE = 60.0
+"""Seconds in which a submission without an answer may still become a job: it passes several services on its way."""
+BATCH = 32
+"""Jobs that are announced, then sent, together; a crash among them costs one search and ``settle``."""
+POLL_FIRST, POLL_MOST = 1.0, 60.0
+"""Seconds between two looks. Tapis itself looks once a minute at a job that has run for a minute or more."""
+READ_EVERY = 180.0
+"""Seconds between two readings of a running job's records: sites ask for once every few minutes."""
+READS = 16
+"""Jobs whose records are read between two looks."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A tenant, as one study uses it."""
+
+    session: Session
+    files: Files
+    app: App
+    system: System
+    family: Family
+    storage: Address
+    """The folder for what jobs get and leave."""
+    store: SharedStore | None
+    """Where shared inputs lie on the system; None where no place for them is known."""
+    places: Places
+    tags: tuple[str, ...]
+    limits: Limits
+    node: Node
+    most_jobs: int | None
+    """Jobs of this user that Tapis and the site take at once."""
+
+    def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
+        """See that inputs are in the store, and say where; see ``Backend.share``."""
+        if self.store is None:
+            raise CheckFailed(
+                f"the study has shared inputs, and no place for them is known on system {self.system.id}",
+                where="[tapis] store",
+                hint=f'name a folder that its nodes see: store = "tapis://{self.system.id}/PATH"',
+            )
+        provided = self.store.provide([self._common(one) for one in inputs])
+        return {
+            one.name: {
+                "path": found.path,
+                "files": [[file.path, file.size] for file in found.files],
+                "hint": "put it back with `weft store refresh`, then `weft retry`",
+            }
+            for one, found in zip(inputs, provided, strict=True)
+        }
+
+    def _common(self, one: SharedInput) -> Common:
+        files = tuple(File(path=path, size=size, sha256=digest) for path, size, digest in one.files)
+        source = one.source
+        if not files and source.startswith("/"):
+            address = self.places.from_host(self.system.id, source)
+            source = str(address) if address else source
+        return Common(name=one.name, source=source, files=files)
+
+
+def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Place:
+    """Log in, and gather what the study uses.
+
+    Raises NotLoggedIn, CheckFailed (of the first thing that is not there or may not be used), BackendError.
+    """
+    session = login.session(_text(settings, "base_url"), client)
+    said = _text(settings, "storage")
+    known = tenants.places(session, projects=settings.get("paths"))
+    storage = Address.parse(said) if said else known.storage()
+    ready = preflight.ready(session, _wants(settings, storage))
+    system = ready.system
+    places = tenants.places(session, projects=settings.get("paths"), roots={system.id: system.root_dir})
+    store = _store(session, system, _text(settings, "store"), study.folder)
+    ranks = _nodes(settings, ready) * _cores(settings, ready) if ready.family.ranks else None
+    folder = store.folder
+    return Place(
+        session=session,
+        files=Files(session),
+        app=ready.app,
+        system=system,
+        family=ready.family,
+        storage=storage,
+        store=store if folder is not None else None,
+        places=places,
+        tags=(places.tenant.portal,) if places.tenant.portal else (),
+        limits=_limits(study, settings, ready, ranks or _slots(study, settings, ready)),
+        node=Node(
+            runner=ready.family.runner_file,
+            claims=places.host_path(folder / "claims") if folder is not None else "",
+            ranks=ranks,
+        ),
+        most_jobs=ready.max_jobs,
+    )
+
+
+def _wants(settings: Mapping[str, Any], storage: Address) -> preflight.Wants:
+    names = ("app", "version", "system", "queue", "type", "allocation")
+    return preflight.Wants(
+        **{name: _text(settings, name) for name in names},
+        storage=storage.system,
+        family=settings.get("family") or {},
+    )
+
+
+def _text(settings: Mapping[str, Any], name: str) -> str:
+    return str(settings.get(name) or "")
+
+
+def _cores(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
+    return int(settings.get("cores") or ready.app.cores_per_node)
+
+
+def _nodes(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
+    return int(settings.get("nodes") or ready.app.nodes)
+
+
+def _slots(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int:
+    """Cases at a time on one node, which is all that the runner uses."""
+    cores = _cores(settings, ready)
+    memory_mb = settings.get("memory_mb") or ready.app.memory_mb
+    return slots_within(study.resources, settings.get("slots"), cores, memory_mb) or 1
+
+
+def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, slots: int) -> Limits:
+    most = ready.queue.max_minutes if ready.queue else None
+    # Without a time limit of its own a case tells nothing of how long a job may take: then it is the app's usual time.
+    usual = most if study.resources.minutes and most else ready.app.minutes
+    minutes = min(settings.get("minutes") or usual, most or float("inf"))
+    jobs = settings.get("jobs") or JOBS
+    poll = settings.get("poll")
+    return Limits(
+        max_jobs=min(jobs, ready.max_jobs) if ready.max_jobs else jobs,
+        batch=BATCH,
+        max_minutes=float(minutes),
+        slots=slots,
+        memory_mb=settings.get("memory_mb") or ready.app.memory_mb,
+        settle=settings.get("settle") or SETTLE,
+        lost_answers=3,
+        lost_after=5 * (poll or POLL_MOST),
+        cancel_again=poll or POLL_MOST,
+        backoff=min(10.0, poll or POLL_MOST),
+        poll_first=min(POLL_FIRST, poll or POLL_MOST),
+        poll_most=poll or POLL_MOST,
+        read_every=poll or READ_EVERY,
+        reads=READS,
+        cannot=ready.family.limitations,
+    )
+
+
+def _store(session: Session, system: System, said: str, study: str) -> SharedStore:
+    """The store that the study names, else where the tenant has it, else in the user's Work or scratch there."""
+    store = store_on(session, system.id, system.root_dir, said, study=study)
+    if store.folder is not None:
+        return store
+    for variable in ("WORK", "SCRATCH"):
+        with contextlib.suppress(Rejected, BackendError):
+            told = session.call("systems.hostEval", systemId=system.id, envVarName=variable)
+            found = Places(Tenant(), roots={system.id: system.root_dir}).from_host(
+                system.id, str(told.get("name") if isinstance(told, dict) else told)
+            )
+            if found is not None and found.path:
+                return store_on(session, system.id, system.root_dir, str(found / "weft/store"), study=study)
+    return store
