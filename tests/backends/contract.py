@@ -183,10 +183,27 @@ class BackendContract:
         assert place.backend.submit([]) == {}
         place.backend.cancel({})
 
-    @pytest.mark.parametrize("missing", ["bundle.zip"])
-    def test_a_job_that_cannot_start_is_over_with_a_reason(self, place: Place, missing: str) -> None:
+    def test_a_job_that_cannot_start_is_over_with_a_reason(self, place: Place) -> None:
         packed = place.pack("j1", "true")
-        (packed.folder / missing).unlink()
+        (packed.folder / "bundle.zip").write_bytes(b"no ZIP")
         native = place.backend.submit([packed])["j1"]
         assert isinstance(native, str)
         assert place.over({"j1": native}).outcome is Outcome.FAILED
+
+    def test_outputs_are_brought_into_the_folder_of_the_job(self, place: Place) -> None:
+        natives = place.start("j1", "echo hello", "true")
+        place.over(natives)
+        place.records(natives)
+        brought = place.backend.bring("j1", natives["j1"])
+        assert brought.complaint == ""
+        (path,) = place.folder.zips("j1")
+        with zipfile.ZipFile(path) as archive:
+            assert archive.read("c0/stdout.txt") == b"hello\n"
+        assert place.backend.bring("j1", natives["j1"]).complaint == "", "asked again, it is still right"
+
+    def test_what_would_be_sent_is_told_without_sending_it(self, place: Place) -> None:
+        packed = [place.pack(job, "true") for job in ("j1", "j2")]
+        first, second = place.backend.preview(packed)
+        assert first
+        assert first != second
+        assert place.backend.find(["j1", "j2"]) == {}

@@ -12,7 +12,9 @@ from tests.facts import START, Facts
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.core.profile import SLOWEST, JobProfile, Profile, profile_of
+from weft.core.jobtime import JobProfile, together
+from weft.core.lateness import lateness
+from weft.core.profile import SLOWEST, Profile, profile_of
 from weft.model import Kind, Outcome, Phase
 
 
@@ -264,3 +266,191 @@ def test_facts_that_cannot_follow_are_passed_over() -> None:
     assert profile_of([*facts.facts, *unknown]) == expected
     planned_twice = next(fact for fact in facts.facts if isinstance(fact, ev.JobPlanned))
     assert profile_of([*facts.facts, planned_twice]) == expected
+
+
+# Jobs of a service that tells by itself
+
+
+def at_a_service(account: ev.HistoryRead | None, *, runner: bool = False) -> JobProfile:
+    """Planned at 0, asked for at 1, known at 3, seen running at 40, gone at 130, closed at 132."""
+    job = {"job": "j"}
+    facts: list[AnyEvent] = [
+        ev.JobPlanned(at=START, kind=Kind.CASES, backend="tapis", cases=["a"], revision="r", **job),
+        ev.JobSubmitSent(at=START + 1, **job),
+        ev.JobSubmitted(at=START + 3, native="x", **job),
+        ev.JobSeen(at=START + 40, phase=Phase.RUNNING, **job),
+        ev.JobGone(at=START + 130, outcome=Outcome.FINISHED, **job),
+        ev.JobEnded(at=START + 132, outcome=Outcome.FINISHED, **job),
+    ]
+    if runner:
+        facts.insert(
+            4, ev.RunnerStarted(at=START + 12, by="node", host="n1", cores=1, memory=1, slots=1, **job)
+        )
+    return profile_of([*facts, *([account] if account else [])]).jobs[0]
+
+
+def told(
+    *phases: tuple[Phase, float], moved: float = 0.0, transfers: list[ev.Transfer] | None = None
+) -> ev.HistoryRead:
+    return ev.HistoryRead(
+        at=START + 131,
+        by="tapis",
+        job="j",
+        phases=[(phase, START + at + moved) for phase, at in phases],
+        transfers=transfers or [],
+    )
+
+
+ACCOUNT = (
+    (Phase.PENDING, 2.0),
+    (Phase.STAGING_INPUTS, 4.0),
+    (Phase.BLOCKED, 6.0),
+    (Phase.STAGING_INPUTS, 10.0),
+    (Phase.QUEUED, 11.0),
+    (Phase.RUNNING, 21.0),
+    (Phase.ARCHIVING, 111.0),
+    (Phase.ENDED, 121.0),
+)
+
+
+def test_the_service_s_account_takes_the_place_of_what_was_seen() -> None:
+    assert spans(at_a_service(None)) == [
+        ("PLANNED", 0, 1),
+        ("UPLOADING", 1, 3),
+        ("PENDING", 3, 40),
+        ("RUNNING", 40, 130),
+        ("COLLECTING", 130, 132),
+    ]
+    assert spans(at_a_service(told(*ACCOUNT))) == [
+        ("PLANNED", 0, 1),
+        ("UPLOADING", 1, 2),
+        ("PENDING", 2, 4),
+        ("STAGING_INPUTS", 4, 6),
+        ("BLOCKED", 6, 10),
+        ("STAGING_INPUTS", 10, 11),
+        ("QUEUED", 11, 21),
+        ("RUNNING", 21, 111),
+        ("ARCHIVING", 111, 121),
+        ("COLLECTING", 121, 132),
+    ]
+
+
+def test_an_account_that_does_not_tell_the_end_leaves_it_to_weft() -> None:
+    found = spans(at_a_service(told(*ACCOUNT[:-1])))
+    assert found[-2:] == [("ARCHIVING", 111, 130), ("COLLECTING", 130, 132)]
+    assert spans(at_a_service(told())) == spans(at_a_service(None))
+
+
+@pytest.mark.parametrize(("wrong", "begins"), [(-3600.0, 1), (3600.0, 3), (0.5, 2.5)])
+def test_a_service_with_a_wrong_clock_is_moved_to_ours(wrong: float, begins: float) -> None:
+    found = spans(at_a_service(told(*ACCOUNT, moved=wrong)))
+    lengths = [(name, end - start) for name, start, end in found if name in {phase for phase, _ in ACCOUNT}]
+    assert lengths == [(first[0], last[1] - first[1]) for first, last in pairwise(ACCOUNT)]
+    pending = next(span for span in found if span[0] == "PENDING")
+    assert pending == ("PENDING", begins, begins + 2)
+    assert all(end == start for (_, _, end), (_, start, _) in pairwise(found))
+    assert found[-1][2] == 132
+
+
+def test_a_service_whose_clock_runs_faster_leaves_no_gap() -> None:
+    found = spans(at_a_service(told(*((phase, 30 * at) for phase, at in ACCOUNT))))
+    assert all(end == start for (_, _, end), (_, start, _) in pairwise(found))
+    assert all(start <= end for _, start, end in found)
+
+
+def test_the_end_of_a_phase_is_as_uncertain_as_the_service_looks_rarely() -> None:
+    def late(job: JobProfile) -> dict[str, float]:
+        return {span.name: span.uncertain for span in job.phases if span.uncertain}
+
+    files = ev.Transfer(into="archive", files=1, noticed=START + 120)
+    assert late(at_a_service(told(*ACCOUNT, transfers=[files]))) == {
+        "QUEUED": 10,
+        "RUNNING": 60,
+        "BLOCKED": 4,  # looked at every 60 s, but no longer than it lasted
+        "ARCHIVING": 5,
+    }
+    files = msgspec.structs.replace(files, ended=START + 115)
+    assert "ARCHIVING" not in late(at_a_service(told(*ACCOUNT, transfers=[files])))
+    assert "QUEUED" not in late(at_a_service(told(*ACCOUNT), runner=True))
+    assert late(at_a_service(None)) == {"RUNNING": 60}
+    assert late(profile_of(whole_job().facts).jobs[0]) == {}
+
+
+@pytest.mark.parametrize(
+    ("phase", "seconds", "uncertain"),
+    [
+        (Phase.RUNNING, 0.5, 0.5),
+        (Phase.RUNNING, 1, 1),
+        (Phase.RUNNING, 20, 10),
+        (Phase.RUNNING, 51, 10),
+        (Phase.RUNNING, 61, 60),
+        (Phase.RUNNING, 652, 180),
+        (Phase.QUEUED, 18_652, 300),
+        (Phase.QUEUED, 48_652, 600),
+        (Phase.QUEUED, 1e7, 600),
+        (Phase.STAGING_INPUTS, 15, 5),
+        (Phase.ARCHIVING, 115, 10),
+        (Phase.ARCHIVING, 116, 30),
+        (Phase.ARCHIVING, 3116, 60),
+        (Phase.BLOCKED, 100, 60),
+        (Phase.STAGING_JOB, 100, 0),
+        (Phase.PENDING, 100, 0),
+    ],
+)
+def test_how_late_tapis_tells(phase: Phase, seconds: float, uncertain: float) -> None:
+    assert lateness("tapis", phase, seconds) == uncertain
+    assert lateness("local", phase, seconds) == 0
+
+
+def test_a_phase_that_goes_on_is_not_uncertain() -> None:
+    planned = ev.JobPlanned(at=1, job="j", kind=Kind.CASES, backend="tapis", cases=[], revision="")
+    seen = ev.JobSeen(at=2, job="j", phase=Phase.RUNNING)
+    found = profile_of([planned, seen, ev.JobUnseen(at=500, job="j")])
+    assert found.jobs[0].phases[-1].uncertain == 0
+    assert found.totals.uncertain == {}
+
+
+def test_transfers_are_told_by_job_and_together() -> None:
+    one = ev.Transfer(
+        into="inputs",
+        files=30,
+        bytes=10,
+        asked=100.0,
+        began=110.0,
+        ended=125.0,
+        noticed=127.0,
+        status="COMPLETED",
+    )
+    unknown = ev.Transfer(into="inputs", files=5, noticed=500.0)
+    job = at_a_service(told(*ACCOUNT, transfers=[one, unknown]))
+    first, second = job.transfers
+    assert (first.waiting_s, first.copying_s, first.unnoticed_s, first.files_per_s) == (10, 15, 2, 2)
+    assert (second.waiting_s, second.copying_s, second.unnoticed_s, second.files_per_s) == (0, 0, 0, 0)
+    assert first.status == "COMPLETED"
+    both = together([first, second])
+    assert (both.transfers, both.files, both.bytes, both.waiting_s) == (2, 35, 10, 10)
+    assert both.files_per_s == pytest.approx(35 / 15)
+
+
+def test_a_job_without_cases_divides_by_nothing() -> None:
+    facts: list[AnyEvent] = [
+        ev.JobPlanned(at=5, job="j", kind=Kind.CASES, backend="tapis", cases=[], revision=""),
+        ev.JobSubmitted(at=5, job="j", native="j"),
+        ev.HistoryRead(at=5, job="j", phases=[(Phase.PENDING, 5.0), (Phase.ENDED, 5.0)]),
+        ev.JobEnded(at=5, job="j", outcome=Outcome.FAILED),
+    ]
+    found = profile_of(facts)
+    assert (found.totals.efficiency, found.totals.overhead, found.totals.wall_s) == (0, 0, 0)
+    assert spans(found.jobs[0]) == [("PENDING", 5 - START, 5 - START)]
+
+
+def test_a_profile_written_before_there_were_accounts_is_read() -> None:
+    data = msgspec.json.decode(msgspec.json.encode(profile_of(whole_job().facts)))
+    for name in ("uncertain", "transfers"):
+        del data["totals"][name]
+    for job in data["jobs"]:
+        for name in ("transfers", "name", "app", "system"):
+            del job[name]
+        for span in [*job["phases"], *job["runner"]]:
+            del span["uncertain"]
+    assert msgspec.convert(data, Profile) == profile_of(whole_job().facts)

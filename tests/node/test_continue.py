@@ -70,6 +70,13 @@ def test_sigterm_gives_time_for_a_checkpoint(tmp_path: Path) -> None:
     assert job.processes() == []
 
 
+def test_before_the_deadline_there_is_as_much_time_for_a_checkpoint_as_was_asked_for(tmp_path: Path) -> None:
+    slow = "trap 'sleep 0.8; echo 1 > state; exit 0' TERM; sleep 60 & wait"
+    job = Job(tmp_path, slow, deadline_s=6, grace_s=0.2, checkpoint_s=3, **{"continue": RULE})
+    assert job.run() == 143
+    assert (job.outcomes(), job.case()["carried"]) == ({"c0": "INTERRUPTED"}, 1)
+
+
 def test_a_scheduler_that_tells_the_cases_too_interrupts_them(tmp_path: Path) -> None:
     """All processes of a job get the signal at once, and a case may have ended before the runner could tell it."""
     save = "trap 'echo 1 > state; exit 0' TERM; echo x > a.out; sleep 60 & wait"
@@ -91,7 +98,7 @@ def test_a_scheduler_that_tells_the_cases_too_interrupts_them(tmp_path: Path) ->
 def test_a_case_may_ask_to_be_continued(tmp_path: Path) -> None:
     job = Job(
         tmp_path,
-        ASKS + "mkdir -p parts/d; echo y > parts/d/p; exit 85",
+        ASKS + "mkdir -p parts/d; echo y > parts/d/p; echo '{}' > r.json; exit 85",
         "exit 85",
         "exit 84",
         "echo 1 > state; echo '{}' > r.json",
@@ -103,7 +110,7 @@ def test_a_case_may_ask_to_be_continued(tmp_path: Path) -> None:
     assert job.run() == 0
     assert job.outcomes() == {"c0": "INTERRUPTED", "c1": "FAILED", "c2": "FAILED", "c3": "FINISHED"}
     record = job.case("c0")
-    assert (record["exit"], record["carried"], record["kept"], record["files"]) == (85, 2, 1, 3)
+    assert (record["exit"], record["carried"], record["kept"], record["files"]) == (85, 2, 1, 4)
     assert (record["why"], record["result"]) == ("to be continued: it asked for that (exit 85)", None)
     assert job.case("c1")["why"] == "it asked to be continued (exit 85) and left none of: state, parts"
     assert job.case("c2")["why"] == "exit 84"
@@ -127,14 +134,35 @@ def test_a_case_s_own_limits_are_no_continuation(tmp_path: Path) -> None:
     assert job.outputs() == {}
 
 
+def test_a_case_that_was_over_its_limit_when_the_job_was_stopped_is_no_continuation(tmp_path: Path) -> None:
+    late = {"command": "trap 'echo 1 > state' TERM; while :; do sleep 0.05; done", "minutes": 0.005}
+    job = Job(tmp_path, late, grace_s=2, **{"continue": RULE})
+    with job.start() as process:
+        wait_until(lambda: list(job.node.glob("*/cases/*/c0/state")))
+        process.terminate()
+        process.communicate(timeout=60)
+    assert (job.outcomes(), "carried" in job.case()) == ({"c0": "TIMED_OUT"}, False)
+    assert "carry/c0/state" not in job.outputs()
+
+
+def test_a_case_that_is_killed_while_it_saves_is_not_continued(tmp_path: Path) -> None:
+    hog = f"{shlex.quote(sys.executable)} -c \"b = b'x' * 70_000_000; import time; time.sleep(60)\""
+    save = "trap 'echo half > state; sh hog' TERM; echo x > a.out; sleep 60 & wait"
+    job = Job(tmp_path, save, inputs={"hog": hog.encode()}, memory_mb=50, grace_s=30, **{"continue": RULE})
+    with job.start() as process:
+        wait_until(lambda: list(job.node.glob("*/cases/*/c0/a.out")))
+        process.terminate()
+        process.communicate(timeout=60)
+    assert (job.outcomes(), "carried" in job.case()) == ({"c0": "INTERRUPTED"}, False)
+    assert job.outputs() == {}
+
+
 def test_carried_files_are_the_case_s_own(tmp_path: Path) -> None:
     """They can be written, keep their mode and order in time, and win over inputs of the same name."""
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "x").write_text("do not touch")
-    command = (
-        "cat rec/x state in.txt; echo more >> rec/x; echo more >> in.txt; ./state; ls -t | head -1; exit 85"
-    )
+    command = "cat rec/x state in.txt; echo more >> rec/x; echo more >> in.txt; ./state; mv in.txt real; ln -s real in.txt; exit 85"
     job = Job(
         tmp_path,
         {"command": command, "carried": ["state", "rec/x", "in.txt"], "rendered": ["t.tcl"]},
@@ -159,11 +187,11 @@ def test_carried_files_are_the_case_s_own(tmp_path: Path) -> None:
     outputs = job.outputs()
     assert outputs.pop("c0/stdout.txt").startswith(b"mine\necho run\nchanged\nrun\n")
     assert outputs == {
-        "carry/c0/state": b"echo run\n", "carry/c0/rec/x": b"mine\nmore\n", "carry/c0/in.txt": b"changed\nmore\n",
+        "carry/c0/state": b"echo run\n", "carry/c0/rec/x": b"mine\nmore\n", "carry/c0/in.txt": b"changed\nmore\n", "carry/c0/real": b"changed\nmore\n",
         "c1/stdout.txt": b"do not touchinput\n",
     }  # fmt: skip
     assert (shared / "x").read_text() == "do not touch"
-    assert (job.case()["carried"], job.case()["files"]) == (3, 0)
+    assert (job.case()["carried"], job.case()["files"]) == (4, 1)
     with zipfile.ZipFile(job.folder / "out-000.zip") as z:
         info = z.getinfo("carry/c0/state")
     assert info.external_attr >> 16 & 0o777 == 0o755
@@ -242,6 +270,8 @@ def test_how_often_a_case_was_continued_is_its_own(tmp_path: Path) -> None:
     job = Job(tmp_path, {"command": show, "continues": 3}, show, slots=1, env={"WEFT_CONTINUES": "9"})
     assert job.run(WEFT_CONTINUES="7") == 0
     assert job.outputs() == {"c0/stdout.txt": b"3\n", "c1/stdout.txt": b"0\n"}
+    job = Job(tmp_path / "2", setup=['test -z "$WEFT_CONTINUES"'])
+    assert job.run(WEFT_CONTINUES="7") == 0, "nor is it the whole job's"
 
 
 def test_carried_files_that_are_damaged_end_the_job_before_anything_runs(tmp_path: Path) -> None:

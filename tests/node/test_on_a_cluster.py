@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.bundles import RUNNER, Job
+from tests.node.bundles import RUNNER, Job, wait_until
+from tests.slurm import Cluster
 
 from weft.node import runner
 
@@ -198,9 +200,7 @@ def test_the_end_that_slurm_tells_is_the_deadline(tmp_path: Path) -> None:
     assert job.outcomes() == {"c0": "INTERRUPTED"}
 
 
-@pytest.mark.parametrize(
-    "wrapper", ['"$@"; exit $?', 'exec "$@"', 'sh -c \'"$@"; exit $?\' sh "$@"; exit $?']
-)
+@pytest.mark.parametrize("wrapper", ['exec "$@"', 'sh -c \'"$@"; exit $?\' sh "$@"; exit $?'])
 def test_what_the_job_did_before_the_runner_began_counts(tmp_path: Path, wrapper: str) -> None:
     job = Job(tmp_path, "sleep 60", deadline_s=5)
     began = time.time()
@@ -218,6 +218,25 @@ def test_a_process_of_another_session_is_not_the_job_s(tmp_path: Path) -> None:
     [about] = job.of("runner")
     assert about["deadline_from"] == "runner"
     assert about["deadline"] == pytest.approx(about["start"] + 600, abs=1)
+
+
+def test_under_slurm(tmp_path: Path, slurm: Cluster) -> None:
+    """The job's first process is slurmstepd, whose session's leader is gone; `scancel` tells all processes to stop."""
+    save = "trap 'echo 1 > state; exit 0' TERM; echo x > a.out; sleep 60 & wait"
+    job = Job(tmp_path, save, deadline_s=120, **{"continue": {"files": ["state"]}})
+    words = " ".join(
+        map(shlex.quote, [f"WEFT_NODE_DIR={job.node}", sys.executable, str(RUNNER), str(job.folder)])
+    )
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ndate +%s > {tmp_path}/began\nsleep 2\nenv {words}\n")
+    number = slurm.run("sbatch", "--parsable", "--time=2", f"--output={tmp_path}/log", str(script)).strip()
+    wait_until(lambda: list(job.node.glob("*/cases/*/c0/a.out")))
+    slurm.run("scancel", number)
+    wait_until(lambda: job.of("end"))
+    [about] = job.of("runner")
+    assert about["deadline_from"] in ("session", "SLURM_JOB_END_TIME")
+    assert about["deadline"] == pytest.approx(int((tmp_path / "began").read_text()) + 120, abs=2)
+    assert (job.outcomes(), job.case()["carried"]) == ({"c0": "INTERRUPTED"}, 1)
 
 
 # What was loaded, what is missing.

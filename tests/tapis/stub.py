@@ -50,55 +50,74 @@ class Stub:
         self.replies: list[Reply] | Callable[[Seen], Reply] = [result({})]
         self.seen: list[Seen] = []
         self.connections = 0
-        self._lock = threading.Lock()
-        self._over = threading.Event()
-        stub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def setup(self) -> None:
-                super().setup()
-                with stub._lock:
-                    stub.connections += 1
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self._send(stub._reply(Seen(self.command, self.path, dict(self.headers), body)))
-
-            do_GET = do_POST = do_PUT = do_DELETE = _answer
-
-            def _send(self, reply: Reply) -> None:
-                if reply.how == "hang":
-                    stub._over.wait()
-                if reply.how in ("hang", "close"):
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(reply.body) + (reply.how == "short")))
-                self.end_headers()
-                self.wfile.write(reply.body)
-                self.close_connection = reply.how == "short"
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self.lock = threading.Lock()
+        self.over = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.stub = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
-    def _reply(self, seen: Seen) -> Reply:
-        with self._lock:
+    def reply(self, seen: Seen) -> Reply:
+        with self.lock:
             self.seen.append(seen)
             if callable(self.replies):
                 return self.replies(seen)
             return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
     def stop(self) -> None:
-        self._over.set()
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    stub: Stub
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that went away is what the tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        stub = self.server.stub
+        with stub.lock:
+            stub.connections += 1
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or self._chunks()
+        self._send(self.server.stub.reply(Seen(self.command, self.path, dict(self.headers), body)))
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while self.headers.get("Transfer-Encoding") == "chunked":
+            size = int(self.rfile.readline(), 16)
+            body += self.rfile.read(size + 2)[:size]
+            if not size:
+                break
+        return body
+
+    def _send(self, reply: Reply) -> None:
+        if reply.how == "hang":
+            self.server.stub.over.wait()
+        if reply.how in ("hang", "close"):
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body) + (reply.how == "short")))
+        self.end_headers()
+        self.wfile.write(reply.body)
+        self.close_connection = reply.how == "short"

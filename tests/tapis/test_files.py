@@ -24,7 +24,19 @@ from weft.tapis.files import BadSource, Damaged, Files
 from weft.tapis.session import Rejected, Session
 
 STORAGE = "storage"
-AWKWARD = ["two words", "what?.txt", "nr #1", "100%", "50%25", "a&b=c+d", "größe", "日本", "'quoted' \"too\"", "-x;y", "~"]
+AWKWARD = [
+    "two words",
+    "what?.txt",
+    "nr #1",
+    "100%",
+    "50%25",
+    "a&b=c+d",
+    "größe",
+    "日本",
+    "'quoted' \"too\"",
+    "-x;y",
+    "~",
+]
 BIG = random.Random(7).randbytes(3_000_000)
 
 
@@ -158,7 +170,9 @@ def test_what_is_not_ours_is_refused_at_once(session: Session, served: Served) -
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["ranges", "no ranges"])
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=count(30, 300))
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=count(30, 300)
+)
 @given(size=st.integers(0, 40), start=st.integers(0, 50), most=st.none() | st.integers(0, 50))
 def test_a_part_is_what_python_would_cut(
     files: Files, served: Served, wire: Relay, deaf: bool, size: int, start: int, most: int | None
@@ -196,11 +210,13 @@ def test_a_download_appears_whole_or_not_at_all(files: Files, tmp_path: Path) ->
     assert files.download(STORAGE, "ann/none.bin", to) is None
     assert not to.parent.exists()
     files.upload(BIG, STORAGE, "ann/whole.bin")
-    found = files.download(STORAGE, "ann/whole.bin", to, size=len(BIG), sha256=hashlib.sha256(BIG).hexdigest())
+    found = files.download(
+        STORAGE, "ann/whole.bin", to, size=len(BIG), sha256=hashlib.sha256(BIG).hexdigest()
+    )
     assert found is not None
     assert (found.name, found.size, found.is_dir) == ("whole.bin", len(BIG), False)
     assert to.read_bytes() == BIG
-    assert os.listdir(to.parent) == ["down.bin"]
+    assert [each.name for each in to.parent.iterdir()] == ["down.bin"]
 
 
 def test_an_empty_file_comes_down(files: Files, tmp_path: Path) -> None:
@@ -241,7 +257,6 @@ def test_another_process_goes_on_where_one_died(
     assert files.download(STORAGE, "ann/relay.bin", tmp_path / "far")
     assert (tmp_path / "far").read_bytes() == BIG
     assert wire.down < len(BIG) - 800_000
-    assert os.listdir(tmp_path).count("far") == 1
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -260,7 +275,6 @@ def test_a_part_of_another_version_is_not_used(
     os.utime(there(served, "ann/version.bin"), (1e9, 1e9))
     assert files.download(STORAGE, "ann/version.bin", tmp_path / "far")
     assert (tmp_path / "far").read_bytes() == other
-    assert os.listdir(tmp_path).count("far") == 1
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -292,7 +306,9 @@ def test_what_is_not_what_it_must_be_is_no_download(files: Files, tmp_path: Path
     assert list(tmp_path.glob("out*")) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").exists(), reason="needs a place to be refused")
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not Path("/proc/self").exists(), reason="needs a place to be refused"
+)
 def test_a_place_that_cannot_be_written_is_said(files: Files) -> None:
     files.upload(b"x", STORAGE, "ann/x.bin")
     with pytest.raises(FolderError, match="cannot be written"):
@@ -344,7 +360,9 @@ def test_deleting_is_done_when_it_is_gone(files: Files, served: Served) -> None:
         files.delete(STORAGE, "ann/../bob")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"result": 3}', b'{"result": [{"path": "x"}]}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"result": 3}', b'{"result": [{"path": "x"}]}', b"\xff"]
+)
 def test_an_answer_without_sense_is_no_fact(
     session: Session, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:

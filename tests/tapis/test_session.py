@@ -267,6 +267,14 @@ def test_time_outs_hold_for_what_tapipy_sends_itself(stub: Stub, speaker: Sessio
     assert asked[0]["timeout"] == (10.0, 60.0)
 
 
+def test_certificates_of_an_institution_are_used(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    session = session_at("https://127.0.0.1:9")
+    with pytest.raises(BackendError, match="/no/such/bundle.pem") as said:
+        act(session)
+    assert not isinstance(said.value, AnswerLost)
+
+
 def _response() -> requests.Response:
     made = requests.Response()
     made.status_code, made._content, made.raw = 200, b"{}", None
@@ -461,6 +469,17 @@ def test_a_token_that_cannot_be_sent_is_not_told(stub: Stub) -> None:
 
 
 # A client that the user has
+
+
+def test_two_sessions_share_a_client(stub: Stub, pauses: list[float]) -> None:
+    client = Tapis(base_url=stub.url, tenant_id="local")
+    client.access_token = TOKEN
+    first, second = Session(client), Session(client)
+    stub.replies = [result("found")]
+    assert [act(first), act(second), act(first)] == ["found"] * 3
+    client.requests_session = requests.Session()
+    with pytest.raises(AnswerLost, match="requests_session"):
+        act(first)
 
 
 def test_what_a_user_configured_on_a_client_stays(stub: Stub) -> None:

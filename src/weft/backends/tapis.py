@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +39,10 @@ NAMES_AT_ONCE = 500
 MISSING_AT_ONCE = 5
 """Jobs that a search did not show and that are looked at one by one, between two looks."""
 PIECE = 8_000_000
-RECORDS, ZIPS = "results.jsonl", "out-*.zip"
+RECORDS, ZIPS, STOP = "results.jsonl", "out-*.zip", "stop"
+"""Names in the folder of a job; the runner stops when it finds the last."""
+PATIENCE = 30.0
+"""Seconds that a runner has to stop by itself before the service is asked to kill it."""
 ATTRIBUTES = (
     "uuid,name,status,condition,lastMessage,execSystemId,execSystemOutputDir,archiveSystemId,archiveSystemDir"
 )
@@ -75,6 +79,8 @@ class TapisBackend:
         """What a search last told of each job, by its native id."""
         self._kept: dict[str, int] = {}
         """Files that the records of a job speak of."""
+        self._asked: dict[str, float] = {}
+        """When jobs were first asked to stop."""
         self._others = 0
         self._others_at = -math.inf
 
@@ -232,8 +238,7 @@ class TapisBackend:
         except Rejected as refusal:
             if refusal.status != 404:
                 return None
-        where = self._archive(job)
-        data = self._read(where.system, self._in_job(where), 0)
+        data = self._read(self._in(self._archive(job)) / RECORDS, 0)
         records = parse(data)[0] if data else []
         ended = [record for record in records if record.t == "end"]
         if not ended:
@@ -250,23 +255,25 @@ class TapisBackend:
         return Collected(records=records, offset=offset + taken)
 
     def _records(self, job: str, native: str, offset: int) -> bytes | None:
-        """The records from a byte on: of a job that is over from its archive, else from where it runs."""
-        told = self._told(native)
-        archive = self._archive(job)
-        places = (
-            [(archive.system, self._in_job(archive))]
-            if told.get("status", "FAILED") in lifecycle.OVER
-            else []
-        )
-        if told.get("execSystemOutputDir"):
-            where = Address(str(told["execSystemId"]), str(told["execSystemOutputDir"]).strip("/"))
-            places.append((where.system, self._in_job(where)))
-        for system, path in places:
+        """The records from a byte on; None where there are none yet."""
+        for folder in self._folders(job, native):
             with contextlib.suppress(Rejected):
-                data = self._read(system, path, offset)
+                data = self._read(folder / RECORDS, offset)
                 if data is not None:
                     return data
         return None
+
+    def _folders(self, job: str, native: str) -> list[Address]:
+        """Where the job's folder may be, as it was or as it was archived: the likelier place first."""
+        told = self._told(native)
+        found = []
+        if told.get("status", "FAILED") in lifecycle.OVER:
+            found.append(self._in(self._archive(job)))
+        if told.get("execSystemOutputDir"):  # also of a job that is over: what was cancelled is not archived
+            found.append(
+                self._in(Address(str(told["execSystemId"]), str(told["execSystemOutputDir"]).strip("/")))
+            )
+        return found
 
     def _told(self, native: str) -> Mapping[str, Any]:
         """What is known of a job; after a restart it is asked for."""
@@ -277,16 +284,15 @@ class TapisBackend:
             self._jobs[native] = found[native]
         return self._jobs[native]
 
-    def _in_job(self, where: Address, name: str = RECORDS) -> str:
-        """A file of the job's folder below one of its directories."""
+    def _in(self, directory: Address) -> Address:
+        """The job's folder below the directory that it ran in, or was archived to."""
         place = self._place
-        folder = folder_of(place.app, place.family, f"{self._place.storage}/x/in")
-        return "/".join(part for part in (where.path, folder, name) if part)
+        return directory / folder_of(place.app, place.family, str(self._input("x")))
 
-    def _read(self, system: str, path: str, offset: int) -> bytes | None:
+    def _read(self, where: Address, offset: int) -> bytes | None:
         pieces: list[bytes] = []
         while True:
-            piece = self._place.files.read(system, path, offset, PIECE)
+            piece = self._place.files.read(where.system, where.path, offset, PIECE)
             if piece is None:
                 return b"".join(pieces) if pieces else None
             pieces.append(piece)
@@ -295,33 +301,40 @@ class TapisBackend:
                 return b"".join(pieces)
 
     def bring(self, job: str, native: str) -> Brought:
-        archive = self._archive(job)
-        folder = self._in_job(archive, "").rstrip("/")
-        entries = self._place.files.listing(archive.system, folder) or []
-        zips = [entry for entry in entries if entry.name.startswith("out-") and entry.name.endswith(".zip")]
-        complaints = [
-            text
-            for text in self._each(lambda one: self._bring_one(job, archive.system, one), zips, TRANSFERS)
-            if text
-        ]
-        if not zips and self._kept.get(job):
-            complaints.append(
-                f"its results ZIP is not at {Address(archive.system, folder)}, though {self._kept[job]} files were kept"
-            )
+        complaints = []
+        if self._kept.get(job, 1):
+            zips = self._zips(job, native)
+            complaints = [
+                text for text in self._each(lambda one: self._bring_one(job, *one), zips, TRANSFERS) if text
+            ]
+            if not zips and self._kept.get(job):
+                complaints.append(
+                    f"its results ZIP, with {self._kept[job]} files, is not at {self._archive(job)}"
+                )
         return Brought(complaint="; ".join(complaints), history=self._history(job, native))
 
-    def _bring_one(self, job: str, system: str, entry: Any) -> str:
+    def _zips(self, job: str, native: str) -> list[tuple[Address, int]]:
+        """The output ZIPs where they are found first, with their sizes."""
+        for folder in self._folders(job, native):
+            with contextlib.suppress(Rejected):
+                entries = self._place.files.listing(folder.system, folder.path) or []
+                zips = [entry for entry in entries if fnmatchcase(entry.name, ZIPS)]
+                if zips:
+                    return [(folder / entry.name, entry.size) for entry in zips]
+        return []
+
+    def _bring_one(self, job: str, where: Address, size: int) -> str:
         """Bring one ZIP, or refer to it where its place is mounted here; what is wrong with it, if anything."""
-        to = self._folder.job(job) / entry.name
-        mounted = self._place.places.mounted(Address(system, entry.path))
-        if mounted and _same_size(Path(mounted), entry.size):
-            to.unlink(missing_ok=True)
+        to = self._folder.job(job) / where.name
+        mounted = self._place.places.mounted(where)
+        if mounted and _same_size(Path(mounted), size):
             to.parent.mkdir(parents=True, exist_ok=True)
+            to.unlink(missing_ok=True)
             to.symlink_to(mounted)
-        elif not _same_size(to, entry.size):
-            self._place.files.download(system, entry.path, to, size=entry.size)
+        elif not _same_size(to, size):
+            self._place.files.download(where.system, where.path, to, size=size)
         if not zipfile.is_zipfile(to):
-            return f"{entry.name} is cut off: what is whole in it can be fetched, the rest is lost"
+            return f"{where.name} is cut off: what is whole in it can be fetched, the rest is lost"
         return ""
 
     def _history(self, job: str, native: str) -> HistoryRead | None:
@@ -339,6 +352,16 @@ class TapisBackend:
         self._each(self._cancel, list(natives.values()), AT_ONCE)
 
     def _cancel(self, native: str) -> None:
+        """Ask the runner to stop, so that its records and outputs are whole and archived; else the service to kill."""
+        told, now = self._told(native), time.monotonic()
+        if told.get("status") == "RUNNING" and now - self._asked.setdefault(native, now) < PATIENCE:
+            where = (
+                self._in(Address(str(told["execSystemId"]), str(told["execSystemOutputDir"]).strip("/")))
+                / STOP
+            )
+            with contextlib.suppress(Rejected):
+                self._place.files.upload(b"", where.system, where.path, verify=False)
+                return
         try:
             self._place.session.call("jobs.cancelJob", jobUuid=native)
         except Rejected as refusal:

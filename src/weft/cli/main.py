@@ -30,8 +30,11 @@ COMMANDS = (
     "cancel",
     "fetch",
     "profile",
+    "share",
     "login",
     "logout",
+    "app",
+    "store",
     "serve",
     "doctor",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weft.cli.options import HERE, json_option
+from weft.cli.screen import is_terminal
 from weft.errors import Exit, UsageError, WeftError
 
 if TYPE_CHECKING:
@@ -61,10 +63,11 @@ def since_when(text: str, now: float) -> float:
     """The time that "12h", "30d", "4w" (ago) or a local date means, in seconds since the epoch."""
     ago = _AGO.fullmatch(text)
     try:
-        return now - float(ago[1]) * _UNITS[ago[2]] if ago else datetime.fromisoformat(text).timestamp()
+        when = now - float(ago[1]) * _UNITS[ago[2]] if ago else datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         hint = "say 12h, 30d or 4w for so long ago, or a date as in 2026-03-01"
         raise UsageError(f"{text!r} is no time", where="--since", hint=hint) from None
+    return max(0.0, when)
 
 
 def _check(words: Sequence[str], chosen: list[str], since: str) -> None:
@@ -104,10 +107,19 @@ def _of_jobs(found: list[History], problems: list[tuple[str, WeftError]], as_jso
     if as_json:
         _print_json(made, problems=[{"job": uuid, "what": str(problem)} for uuid, problem in problems])
     elif found or not problems:
-        click.echo(jobs_text(made))
+        click.echo(jobs_text(made, width=_width()))
     for _, problem in problems:
         click.echo(f"{click.style('error:', fg='red', bold=True)} {problem}", err=True)
     return Exit.PROBLEM if problems else Exit.DONE
+
+
+def _width() -> int:
+    """The terminal's, where names have more room than a pipe gives them."""
+    import shutil
+
+    from weft.render.text import WIDTH
+
+    return max(WIDTH, shutil.get_terminal_size().columns) if is_terminal(sys.stdout) else WIDTH
 
 
 def _print_json(found: Profile, **more: object) -> None:

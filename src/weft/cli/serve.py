@@ -150,13 +150,29 @@ def list_users(folder: Path) -> int:
     return Exit.DONE
 
 
-@command.command("demo", short_help="Submit one job with tapipy and show its history.")
-@click.pass_obj
-def demo(folder: Path) -> int:
-    """Start a service for a moment, submit the app `hello` with tapipy, and show what became of it."""
-    from weft.cli.serve_demo import show
+@command.command("demo", short_help="Try it: one job with tapipy, or a whole study.")
+@click.argument("study", required=False, metavar="[STUDY]")
+@click.option("--app", "apps", multiple=True, metavar="APP", help="Of the study: only through this app.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=click.Choice(["FORK", "BATCH"]),
+    help="Of the study: only as such jobs.",
+)
+def demo(study: str | None, apps: tuple[str, ...], types: tuple[str, ...]) -> int:
+    """Start a service for a moment, and show what became of a job of the app `hello`, sent with tapipy.
 
-    return show()
+    With STUDY: log in, run the study on this machine and then through Tapis (apps `openseespy` and `python`, as FORK
+    and as BATCH jobs), and say whether the tables are the same. The study's own folder is left as it is.
+    """
+    if study is None:
+        from weft.cli.serve_demo import show
+
+        return show()
+    from weft.cli import serve_study
+
+    return serve_study.show(study, apps or serve_study.APPS, types or serve_study.TYPES)
 
 
 def _password(from_stdin: bool) -> str:

@@ -26,7 +26,7 @@ def show() -> int:
         from tapipy.tapis import Tapis
     except ModuleNotFoundError as error:
         raise WeftError("tapipy is not installed", hint="pip install 'weft[serve,tapis]'") from error
-    with tempfile.TemporaryDirectory(prefix="weft-demo-") as scratch, _running(Path(scratch)) as address:
+    with tempfile.TemporaryDirectory(prefix="weft-demo-") as scratch, running(Path(scratch)) as address:
         password = (Path(scratch) / "password").read_text()
         client = Tapis(base_url=address, username="weft", password=password)
         client.get_tokens()
@@ -39,8 +39,9 @@ def show() -> int:
 
 
 @contextlib.contextmanager
-def _running(folder: Path) -> Iterator[str]:
+def running(folder: Path) -> Iterator[str]:
     """A service of its own process, stopped at the end; yields its address."""
+    folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "weft", "serve", "--folder", str(folder)]
     with (folder / "said").open("w+") as said:
         process = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)

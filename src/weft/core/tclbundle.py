@@ -11,16 +11,21 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from weft.core.shell import Kind, scan
 from weft.errors import WeftError
 
 _BARE = re.compile(r"[A-Za-z0-9_./:%@+-]+")
 _SPECIAL = re.compile(r"[^A-Za-z0-9_./:%@+=,!?~*^&|<>'() -]")
-_SHELL = {Kind.OPERATOR: "an operator of the shell", Kind.VARIABLE: "a variable of the shell"}
+_EXPANDS = r"\$(?=[A-Za-z0-9_{(@*#?$!'\"-])"
+_PIECE = re.compile(
+    rf"""(?P<blank>[ \t]+|\\\n) | \\(?P<escaped>.) | '(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)"
+    | (?P<plain>(?:(?!{_EXPANDS})[^\s;&|<>()*?\[`'"\\])+)""",
+    re.VERBOSE | re.DOTALL,
+)
+"""What a shell takes apart without doing anything else."""
+_IN_DOUBLE = re.compile(r'\\([$`"\\])|\\\n|(`|\$(?=[A-Za-z0-9_{(@*#?$!-]))', re.DOTALL)
 
 
 class Script(NamedTuple):
@@ -38,22 +43,55 @@ def script_of(command: str) -> Script:
     Raises:
         WeftError: no word ends so, or the command needs a shell.
     """
-    for piece in scan(command):
-        if piece.kind in _SHELL:
-            raise WeftError(
-                f"the command has {_SHELL[piece.kind]}, `{piece.text.strip() or 'the end of a line'}`: {command}",
-                hint="an app that takes only a Tcl script has no shell: write `OpenSees model.tcl {a} {b}`",
-            )
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise WeftError(f"the command cannot be read: {error}", where=command) from None
-    for at, word in enumerate(words):
-        if word.endswith(".tcl"):
-            return Script(word, words[at + 1 :])
+    words = _words(command.strip())
+    for at, word_ in enumerate(words):
+        if word_.endswith(".tcl"):
+            return Script(word_, words[at + 1 :])
     raise WeftError(
         f"the command names no Tcl script: {command}",
         hint="an app that takes only a Tcl script needs one: write `OpenSees model.tcl {a} {b}`",
+    )
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command that is one simple command, as a shell would split and unquote it."""
+    words: list[str] = []
+    at, within = 0, False
+    while at < len(command):
+        piece = _PIECE.match(command, at)
+        if piece is None or (not within and _means_more(command[at:], first=not words)):
+            raise _needs_shell(command, at)
+        at, kind = piece.end(), piece.lastgroup or ""
+        if kind == "blank":
+            within = within and piece[0] == "\\\n"
+            continue
+        text = _unquoted(piece[kind], command, piece.start()) if kind == "double" else piece[kind]
+        words[-1:] = [words[-1] + text] if within else [*words[-1:], text]
+        within = True
+    return words
+
+
+def _means_more(rest: str, *, first: bool) -> bool:
+    """Does a word begin here that a shell would not take as it is?"""
+    return rest[0] in "#~" or (first and re.match(r"[A-Za-z_]\w*=", rest) is not None)
+
+
+def _unquoted(text: str, command: str, at: int) -> str:
+    """What stands between double quotes, as the program sees it."""
+
+    def replaced(match: re.Match[str]) -> str:
+        if match[2]:
+            raise _needs_shell(command, at + 1 + match.start())
+        return match[1] or ""
+
+    return _IN_DOUBLE.sub(replaced, text)
+
+
+def _needs_shell(command: str, at: int) -> WeftError:
+    what = command[at : at + 12].splitlines()[0] or "the end of a line"
+    return WeftError(
+        f"the command needs a shell, at `{what}`: {command}",
+        hint="an app that takes only a Tcl script has none: write `OpenSees model.tcl {a} {b}`, and the rest in Tcl",
     )
 
 

@@ -46,7 +46,7 @@ namespace eval ::weft {
     variable folder "" meet "" work "" leads 0 began 0 bundle {} rank 0 ranks 1 members {} hosts 1
     variable stop_at "" left_out 0 claimed {} longest 0.0 busy 0.0 cases_span 0.0 ran_cases 0
     variable records "" records_path "" torn 0 exited "" renamed {} base {}
-    variable zip_channel "" zip_path "" zip_offset 0 zip_central {} zip_count 0 zips {} zip_name "" zip_numbers 0
+    variable zip_channel "" zip_path "" zip_offset 0 zip_central {} zip_count 0 zips {} zip_name "" zip_numbers 0 kept 0 claim_note "" packed {}
 }
 
 # --- the job -----------------------------------------------------------------------------------------------
@@ -215,10 +215,7 @@ proc ::weft::claim_job {alone} {
     if {[file exists $records_path]} {
         set why "$folder: this job has been run already (results.jsonl exists); a retry is a new job"
     } elseif {$claim ne ""} {
-        file mkdir $claim
-        if {![create $claim/claimed "[info hostname] [pid]"]} {
-            set why "this job is being run, or has been run, elsewhere: $claim exists"
-        }
+        set why [take_claim $claim]
     }
     if {$why eq "" && ![create $records_path ""]} {
         set why "$folder: another runner of this job has begun"
@@ -232,6 +229,26 @@ proc ::weft::claim_job {alone} {
         end_job $RANKS "$alone processes were started, and each says that it is rank 0 of 1"
     }
     end_job $OTHER_RUNNER $why
+}
+
+# Makes the directory of the claim ours; returns why not, if another runner was first. One that cannot be made keeps
+# nobody from running the job; the runner's record says so.
+proc ::weft::take_claim {claim} {
+    variable bundle; variable claim_note
+    set tapis [expr {[info exists ::env(_tapisJobUUID)] ? [json_string $::env(_tapisJobUUID)] : "null"}]
+    set me "{\"job\": [json_string [dict get $bundle job]], \"host\": [json_string [info hostname]],\
+        \"pid\": [pid], \"at\": [now], \"tapis\": $tapis}"
+    if {[catch {
+        file mkdir $claim
+        create $claim/runner.json $me
+    } made]} {
+        set claim_note "nothing keeps this job from being run twice, as $claim cannot be made: $made"
+    } elseif {!$made} {
+        set owner "not by whom"
+        catch {set owner [read_whole $claim/runner.json]}
+        return "this job has been started already: $claim says $owner"
+    }
+    return ""
 }
 
 proc ::weft::make_meeting {} {
@@ -313,7 +330,8 @@ proc ::weft::read_bundle {} {
         foreach key {study job cases} {
             dict get $bundle $key
         }
-        foreach pattern [concat [dict_or $bundle keep {}] [dict_or $bundle expect {}]] {
+        set carry [dict_or [dict_or $bundle continue {}] files {}]
+        foreach pattern [concat [dict_or $bundle keep {}] [dict_or $bundle expect {}] $carry] {
             matches $pattern ""
         }
     } why]} {
@@ -346,10 +364,14 @@ proc ::weft::bundle_text {path} {
 
 proc ::weft::refuse_what_cannot_be {} {
     variable bundle; variable BUNDLE
-    foreach {key what} {setup "set-up lines" finish "a finish command" continue "cases that are continued"} {
+    foreach {key what} {setup "set-up lines" finish "a finish command"} {
         if {[llength [dict_or $bundle $key {}]]} {
-            end_job $BUNDLE "a Tcl script as the job's program cannot have $what"
+            end_job $BUNDLE "cases that run in the solver itself cannot have $what"
         }
+    }
+    set rule [dict_or $bundle continue {}]
+    if {[llength $rule] && [dict_or $rule exit ""] eq ""} {
+        end_job $BUNDLE "cases that run in the solver itself can only be continued if they ask for it, by an exit code"
     }
 }
 
@@ -368,8 +390,9 @@ proc ::weft::check_shared {} {
                 set why "$path has $about(size) bytes instead of $size"
             }
             if {$why ne ""} {
-                set hint [dict_or $entry hint ""]
-                end_job $SHARED "shared input [dict get $entry name]: $why[expr {$hint eq "" ? "" : "; $hint"}]"
+                set hint [expr {[dict_or $entry hint ""] eq "" ? "" : "; [one_line [dict get $entry hint]]"}]
+                set why [one_line "shared input [dict get $entry name]: $why"] ;# the hint is never cut off
+                end_job $SHARED "[string range $why 0 [expr {499 - [string length $hint]}]]$hint"
             }
         }
     }
@@ -442,22 +465,23 @@ proc ::weft::work_path {token} {
     return [file normalize $parent]/$token
 }
 
-# Removes this host's work directory, once its other ranks are done with it.
+# Removes the work directory, once the ranks that share it are done with it.
 proc ::weft::leave_work {} {
     variable work; variable leads; variable members; variable rank; variable stop_at
     catch {cd $::weft::folder}
     if {!$leads} {
         return
     }
-    set here {}
+    set users {} ;# rank 0 comes first: what it leads may be seen by all hosts, what others lead by their own only
     foreach {other about} $members {
-        if {$other != $rank && [lindex $about 0] eq [info hostname]} {
-            lappend here $other
+        if {$other != $rank && ($rank == 0 || [lindex $about 0] eq [info hostname])} {
+            lappend users $other
         }
     }
-    wait_until [list ::weft::all_ended $here] [closing_time]
-    remove $work
-    file delete $work.ready $work.failed $work.lead
+    if {[wait_until [list ::weft::all_ended $users] [closing_time]]} {
+        remove $work
+        file delete $work.ready $work.failed $work.lead
+    }
 }
 
 proc ::weft::all_ended {among} {
@@ -468,7 +492,7 @@ proc ::weft::all_ended {among} {
 
 # Reckons until when cases may run: the job's own time, or what Slurm says, less what packing needs.
 proc ::weft::set_deadline {began} {
-    variable bundle; variable stop_at; variable reserve
+    variable bundle; variable stop_at; variable reserve; variable worthwhile
     set seconds [dict_or $bundle deadline_s ""]
     if {[info exists ::env(SLURM_JOB_END_TIME)] && [string is integer -strict $::env(SLURM_JOB_END_TIME)]} {
         set left [expr {$::env(SLURM_JOB_END_TIME) - $began}]
@@ -477,6 +501,7 @@ proc ::weft::set_deadline {began} {
     set stop_at ""
     if {$seconds ne ""} {
         set reserve [packing_reserve $seconds]
+        set worthwhile [expr {min(60.0, 0.2 * $seconds)}] ;# for a case that can be continued elsewhere
         set stop_at [expr {$began + $seconds - $reserve}]
     }
 }
@@ -493,7 +518,7 @@ proc ::weft::closing_time {} {
 
 # Tells whether a case may start: it has to end before the job must stop.
 proc ::weft::may_start {case} {
-    variable bundle; variable stop_at; variable longest
+    variable bundle; variable stop_at; variable longest; variable worthwhile
     if {$stop_at eq ""} {
         return 1
     }
@@ -501,6 +526,9 @@ proc ::weft::may_start {case} {
     if {$estimate eq ""} {
         set minutes [dict_or $case minutes [dict_or $bundle minutes ""]]
         set estimate [expr {$minutes eq "" ? $longest : 60.0 * $minutes}]
+    }
+    if {[llength [dict_or $bundle continue {}]]} {
+        set estimate [expr {min($estimate, $worthwhile)}]
     }
     return [expr {[now] + $estimate < $stop_at}]
 }
@@ -600,14 +628,15 @@ proc ::weft::count_left_out {skipped} {
 
 # Runs one case and records it.
 proc ::weft::run_case {case} {
-    variable work; variable rank; variable busy; variable longest; variable exited; variable CANNOT_WRITE
+    variable work; variable rank; variable busy; variable longest; variable packed
     set id [dict get $case id]
     set place $work/run/$id
     if {[catch {prepare $case $place} placed options]} {
         if {[full_disk $::errorCode]} {
             return -options $options $placed
         }
-        record_case $case [now] [now] {} [list FAILED "could not be started: [one_line $placed]" {} ""] {} 0 {} {}
+        set packed {kept 0 skipped {}}
+        record_case $case [now] [now] {} [list FAILED "could not be started: [one_line $placed]" {} ""] {} 0 {}
         remove $place
         return
     }
@@ -651,7 +680,29 @@ proc ::weft::prepare {case place} {
         write_whole $place/params.json [dict get $case params_json]
         dict set placed params.json 1
     }
+    foreach rel [dict_or $case carried {}] {
+        foreach name [parents $rel] {
+            if {[dict exists $placed $name]} { ;# a link, perhaps to a shared directory: nothing may be written there
+                file delete $place/$name
+                dict unset placed $name
+            }
+        }
+        file mkdir [file dirname $place/$rel]
+        file delete $place/$rel
+        file rename $work/carry/$id/$rel $place/$rel
+        dict unset placed $rel
+    }
     return $placed
+}
+
+# Returns the directories that a relative path names on its way.
+proc ::weft::parents {rel} {
+    set found {}
+    set parts [split $rel /]
+    for {set n 0} {$n < [llength $parts] - 1} {incr n} {
+        lappend found [join [lrange $parts 0 $n] /]
+    }
+    return $found
 }
 
 # Returns names and files of the inputs that a case sees: those of all cases, and its own.
@@ -675,22 +726,16 @@ proc ::weft::input_links {case} {
 
 # Runs the user's script; returns outcome, why, exit code and the tail of what went wrong.
 proc ::weft::evaluate {case place} {
-    variable exited; variable folder; variable rank
+    variable exited
     set exited ""
+    set channels [file channels]
     clear_model
     cd $place
     set_parameters $case
-    proc ::exit {{code 0}} {
-        if {![string is integer -strict $code]} {
-            error "expected integer but got \"$code\""
-        }
-        set ::weft::exited [expr {$code & 255}]
-        return -code 117 "exit $code" ;# no code of Tcl's own, so nothing on the way up takes it for its own
-    }
     set code [catch {uplevel #0 [list source [dict get $case script]]} said]
-    set info [expr {[info exists ::errorInfo] ? $::errorInfo : ""}]
-    set errorcode $::errorCode
-    clear_up
+    set info [own_words [expr {[info exists ::errorInfo] ? $::errorInfo : ""}]]
+    set errorcode [expr {[info exists ::errorCode] ? $::errorCode : ""}]
+    clear_up $channels
     if {$exited ne ""} {
         return [expr {$exited ? [list FAILED "exit $exited" $exited ""] : [list FINISHED "" 0 ""]}]
     }
@@ -708,6 +753,12 @@ proc ::weft::evaluate {case place} {
     return [list FAILED [expr {$why eq "" ? "an error without a message" : $why}] 1 [tail $info]]
 }
 
+# Leaves out of an error's trace what is not the script's, but says how it was called.
+proc ::weft::own_words {info} {
+    set end [string last "\n    invoked from within\n\"source " $info]
+    return [expr {$end < 0 ? $info : [string range $info 0 [expr {$end - 1}]]}]
+}
+
 # Gives a case its parameters as global variables, its arguments as argv, and its environment.
 proc ::weft::set_parameters {case} {
     variable bundle; variable rank; variable base; variable work; variable records_path
@@ -723,27 +774,56 @@ proc ::weft::set_parameters {case} {
         set ::env($name) $value
     }
     array set ::env [list WEFT_STUDY [dict get $bundle study] WEFT_JOB [dict get $bundle job] WEFT_WORK $work \
-        WEFT_RESULTS $records_path WEFT_SLOT $rank WEFT_CASE [dict get $case id]]
+        WEFT_RESULTS $records_path WEFT_SLOT $rank WEFT_CASE [dict get $case id] \
+        WEFT_CONTINUES [dict_or $case continues 0]]
 }
 
-# Remembers what the interpreter has before the first case, so that what cases add can be removed.
+# Remembers what the interpreter has before the first case, so that what cases add can be removed, and what they replace
+# be put back: `rename puts old_puts`, or a `proc recorder` of their own, must not outlive the case.
 proc ::weft::remember_base {} {
-    variable base; variable renamed
-    if {![llength [info commands ::weft::real_exit]]} {
-        rename ::exit ::weft::real_exit
+    variable base
+    if {[llength [info commands ::weft::real_exit]]} {
+        return
     }
-    proc ::exit {args} {}
-    set values {}
-    set base [dict create globals {} procs {} channels [file channels]]
+    rename ::exit ::weft::real_exit
+    proc ::exit {{code 0}} {
+        if {![string is integer -strict $code]} {
+            error "expected integer but got \"$code\""
+        }
+        set ::weft::exited [expr {$code & 255}]
+        return -code 117 "exit $code" ;# no code of Tcl's own, so nothing on the way up takes it for its own
+    }
+    set base [dict create globals {} procs {} commands {}]
     foreach name [info globals] {
-        dict set base globals $name [expr {[array exists ::$name] ? [list array [array get ::$name]] :
-            [info exists ::$name] ? [list scalar [set ::$name]] : {none {}}}]
+        set about [expr {[array exists ::$name] ? "array" : [info exists ::$name] ? "scalar" : "none"}]
+        switch $about {
+            array {lappend about [array get ::$name]}
+            scalar {lappend about [set ::$name]}
+        }
+        dict set base globals $name $about
     }
     foreach name [info procs ::*] {
         dict set base procs $name 1
     }
+    rename ::proc ::weft::real_proc
+    ::weft::real_proc ::proc {name arguments body} {
+        uplevel 1 [list ::weft::keep_command $name]
+        uplevel 1 [list ::weft::real_proc $name $arguments $body]
+    }
     foreach name [info commands ::*] {
-        trace add command $name rename ::weft::note_rename ;# `rename puts old_puts` must not outlive its case
+        dict set base commands $name 1
+        trace add command $name rename ::weft::note_rename
+    }
+}
+
+# Moves a command away, rather than have it lost to a proc of that name.
+proc ::weft::keep_command {name} {
+    variable base; variable kept
+    set now [uplevel 1 [list namespace which -command $name]]
+    set namespace [uplevel 1 namespace current]
+    if {($namespace eq "::" || [string match ::* $name]) && [dict exists $base commands $now]
+            && [string trimleft $name :] eq [string trimleft $now :]} {
+        rename $now ::weft::kept[incr kept]
     }
 }
 
@@ -752,12 +832,23 @@ proc ::weft::note_rename {old new operation} {
     lappend renamed $old $new
 }
 
-# Removes what a case has left in the interpreter.
-proc ::weft::clear_up {} {
+# Removes what a case has left in the interpreter; the commands first, as the rest needs them.
+proc ::weft::clear_up {channels} {
     variable base; variable renamed; variable folder
-    clear_model ;# first: it makes recorders write what they still hold
+    set moved $renamed
+    foreach {new old} [lreverse $moved] {
+        catch {rename $old {}}
+        catch {rename $new $old}
+    }
+    set renamed {}
+    foreach name [info procs ::*] {
+        if {![dict exists $base procs $name] && $name ne "::proc"} {
+            catch {rename $name {}}
+        }
+    }
+    clear_model ;# it makes recorders write what they still hold
     foreach channel [file channels] {
-        if {$channel ni [dict get $base channels]} {
+        if {$channel ni $channels} {
             catch {close $channel}
         }
     }
@@ -766,17 +857,6 @@ proc ::weft::clear_up {} {
     }
     catch {cd $folder}
     encoding system utf-8
-    set moved $renamed
-    foreach {new old} [lreverse $moved] {
-        catch {rename $old {}}
-        catch {rename $new $old}
-    }
-    set renamed {}
-    foreach name [info procs ::*] {
-        if {![dict exists $base procs $name] && $name ni {::exit exit}} {
-            catch {rename $name {}}
-        }
-    }
     clear_globals
     catch {flush stdout}
     catch {flush stderr}
@@ -822,70 +902,95 @@ proc ::weft::clear_model {} {
 
 # Judges, packs, records and removes an ended case.
 proc ::weft::conclude {case place placed start end used verdict} {
-    variable bundle; variable CANNOT_WRITE
+    variable CANNOT_WRITE
     set files [list_files $place $placed]
-    set result {}
-    if {[lindex $verdict 0] eq "FINISHED"} {
-        set why [missing_output $files]
-        lassign [result_of $files $place] result bad
-        set why [expr {$why ne "" ? $why : $bad}]
-        if {$why ne ""} {
-            set verdict [list FAILED $why 0 ""]
-        }
-    } else {
-        lassign [result_of $files $place] result bad ;# a case that gives up may still have measured something
-    }
-    set notes {}
+    lassign [judge $case $files $verdict] verdict result carry
     set kept 0
-    set problem [attempt_to_pack $case $files $place]
-    lassign $problem kept notes broken
+    set skipped {}
+    set broken [attempt [list ::weft::pack_case $case $files $carry]]
     if {[llength $broken]} {
         set verdict [list INTERRUPTED "its outputs could not be kept: [lindex $broken 1]" [lindex $verdict 2] ""]
+        set carry {}
+    } elseif {[lindex $verdict 0] eq "INTERRUPTED" && ![llength $carry]} {
+        set broken [list $CANNOT_WRITE [lindex $verdict 1]]
     }
-    set own 0
-    foreach file $files {
-        incr own [expr {![dict exists $placed [lindex $file 0]]}]
-    }
-    record_case $case $start $end $used $verdict $result $own $kept $notes
+    record_case $case $start $end $used $verdict $result [own_files $case $files $placed] $carry
     remove $place
     if {[llength $broken]} {
         end_job {*}$broken
     }
-    if {[lindex $verdict 0] eq "INTERRUPTED"} {
-        end_job $CANNOT_WRITE [lindex $verdict 1]
-    }
 }
 
-# Puts the files to keep into the ZIP; returns how many, remarks, and why the job has to end if it does.
-proc ::weft::attempt_to_pack {case files place} {
-    variable bundle; variable ZIP_BYTES
-    set kept 0
-    set skipped {}
+# Returns the final verdict, the result, and the files from which the case is to be continued.
+proc ::weft::judge {case files verdict} {
+    variable bundle
+    lassign $verdict outcome why exit
+    set rule [dict_or $bundle continue {}]
+    if {[llength $rule] && $outcome ne "INTERRUPTED" && $exit == [dict get $rule exit]} {
+        set carry [to_carry $case $files [dict get $rule files]]
+        if {[llength $carry]} {
+            return [list [list INTERRUPTED "to be continued: it asked for that (exit $exit)" $exit ""] {} $carry]
+        }
+        set why "it asked to be continued (exit $exit) and left none of: [join [dict get $rule files] {, }]"
+        return [list [list FAILED $why $exit ""] {} {}]
+    }
+    lassign [result_of $files] result bad ;# a case that gives up may still have measured something
+    if {$outcome eq "FINISHED"} {
+        set missing [missing_output $files]
+        if {"$missing$bad" ne ""} {
+            set verdict [list FAILED [expr {$missing ne "" ? $missing : $bad}] 0 ""]
+        }
+    }
+    return [list $verdict $result {}]
+}
+
+# Returns the files to go on from; what is rendered for every run anew tells nothing about this one.
+proc ::weft::to_carry {case files patterns} {
+    set found {}
+    foreach file $files {
+        lassign $file rel path kind
+        if {$kind ne "other" && $rel ni [dict_or $case rendered {}] && $rel ne "params.json" &&
+                [matches_any $patterns $rel]} {
+            lappend found $file
+        }
+    }
+    return $found
+}
+
+# Puts the files to keep, and those to carry, into the ZIP, and counts them.
+proc ::weft::pack_case {case files carry} {
+    variable bundle; variable packed; variable ZIP_BYTES
+    set packed [dict create kept 0 skipped {}]
+    set id [dict get $case id]
     foreach file $files {
         lassign $file rel path kind size
-        if {![matches_any [dict_or $bundle keep {}] $rel]} {
+        if {$file in $carry || ![matches_any [dict_or $bundle keep {}] $rel]} {
             continue
         }
         if {$kind eq "other" || $size > $ZIP_BYTES || ![file readable $path]} {
-            lappend skipped $rel
+            dict lappend packed skipped $rel
             continue
         }
-        set broken [attempt [list ::weft::zip_add "[dict get $case id]/$rel" $path]]
-        if {[llength $broken]} {
-            return [list $kept {} $broken]
-        }
-        incr kept
+        zip_add $id/$rel $path
+        dict incr packed kept
     }
-    set notes ""
-    if {[llength $skipped]} {
-        set notes "[llength $skipped] files not kept, as they are special, unreadable, links to elsewhere, or larger than\
-            4 GB: [join [lrange $skipped 0 4] {, }]"
+    foreach file $carry {
+        zip_add carry/$id/[lindex $file 0] [lindex $file 1]
     }
-    return [list $kept $notes {}]
 }
 
-proc ::weft::record_case {case start end used verdict result files kept notes} {
-    variable rank
+# Counts the files that are the case's own doing.
+proc ::weft::own_files {case files placed} {
+    set count 0
+    foreach file $files {
+        set rel [lindex $file 0]
+        incr count [expr {![dict exists $placed $rel] && $rel ni [dict_or $case carried {}]}]
+    }
+    return $count
+}
+
+proc ::weft::record_case {case start end used verdict result files carry} {
+    variable rank; variable packed
     lassign $verdict outcome why exit tail
     set fields [list {"t": "case"} "\"case\": [json_string [dict get $case id]]" "\"outcome\": \"$outcome\"" \
         "\"exit\": [expr {$exit eq "" ? "null" : $exit}]" {"signal": null} \
@@ -896,9 +1001,15 @@ proc ::weft::record_case {case start end used verdict result files kept notes} {
     }
     lappend fields "\"slot\": $rank" "\"why\": [json_or_null $why]" "\"tail\": [json_or_null $tail]" \
         "\"files\": $files" "\"result\": [expr {$result eq "" ? "null" : $result}]" \
-        "\"kept\": [expr {$kept eq "" ? 0 : $kept}]"
-    if {$notes ne ""} {
-        lappend fields "\"note\": [json_string [one_line $notes]]"
+        "\"kept\": [dict get $packed kept]"
+    if {[llength $carry]} {
+        lappend fields "\"carried\": [llength $carry]"
+    }
+    set skipped [dict get $packed skipped]
+    if {[llength $skipped]} {
+        set note "[llength $skipped] files not kept, as they are special, unreadable, links to elsewhere, or larger than\
+            4 GB: [join [lrange $skipped 0 4] {, }]"
+        lappend fields "\"note\": [json_string [one_line $note]]"
     }
     write_record [join $fields ", "]
 }
@@ -980,7 +1091,7 @@ proc ::weft::missing_output {files} {
 }
 
 # Returns the result as JSON for the record, or nothing and what is wrong with it.
-proc ::weft::result_of {files place} {
+proc ::weft::result_of {files} {
     variable bundle; variable RESULT_BYTES
     set name [dict_or $bundle result ""]
     if {$name eq ""} {
@@ -1035,7 +1146,7 @@ proc ::weft::name_regex {part} {
             set inner [string map [list \\ \\\\ \[ \\\[] [string range $token 1 end-1]]
             append regex "(?!/)\[[regsub {^!} $inner ^]\]"
         } else {
-            append regex [regsub {[][.*+?^$(){}|\\]} $token {\\&}]
+            append regex [regsub {[.*+?^$(){}|\\\[\]]} $token {\\&}]
         }
     }
     return $regex
@@ -1141,7 +1252,7 @@ proc ::weft::take_lock {} {
 }
 
 proc ::weft::write_runner {alone} {
-    variable bundle; variable ranks; variable began
+    variable bundle; variable ranks; variable began; variable claim_note
     set cores 0
     catch {set cores [regexp -all -line {^processor\s*:} [read_whole /proc/cpuinfo]]}
     set cores [expr {[environment SLURM_CPUS_ON_NODE] > 1 ? [environment SLURM_CPUS_ON_NODE] : max(1, $cores)}]
@@ -1149,6 +1260,7 @@ proc ::weft::write_runner {alone} {
     catch {regexp {MemAvailable:\s+(\d+) kB} [read_whole /proc/meminfo] -> memory}
     set shared [dict_or $bundle ranks ""]
     set note "run by Tcl [info patchlevel] in the solver: [expr {$alone > 1 ? "$alone processes" : "rank 0 of $ranks"}]"
+    set note "$note[expr {$claim_note eq "" ? "" : "; $claim_note"}]"
     write_record [join [list {"t": "runner"} "\"job\": [json_string [dict_or $bundle job {}]]" \
         "\"host\": [json_string [info hostname]]" "\"pid\": [pid]" {"python": ""} "\"cores\": $cores" \
         "\"memory\": [expr {$memory * 1024}]" "\"slots\": [expr {$shared eq "" ? $ranks : min($ranks, $shared)}]" \
@@ -1384,14 +1496,14 @@ proc ::weft::zip_add {name path} {
     if {$large} {
         zip_stream $member $input $size
     } else {
-        lassign [packed $content] method data
+        lassign [deflated $content] method data
         zip_write [zip_header $member $method [crc32 $content] [string length $data] $size]$data
         zip_enlist $member $method [crc32 $content] [string length $data] $size $start
     }
     close $input
 }
 
-proc ::weft::packed {content} {
+proc ::weft::deflated {content} {
     if {[has_zlib]} {
         set data [zlib deflate $content 2]
         if {[string length $data] < [string length $content]} {
@@ -1502,23 +1614,25 @@ proc ::weft::zip_finish {} {
 
 # Rank 0: completes its ZIP, joins those of the other ranks, removes what the job does not leave.
 proc ::weft::pack_all {} {
-    variable ranks; variable meet; variable members; variable ran_cases; variable zips; variable work
-    zip_finish
-    if {$ran_cases && $ranks > 1} {
-        set parts [dict keys $zips]
-        foreach rank [lsort -integer [dict keys $members]] {
-            if {[file exists $meet/done.$rank]} {
-                lappend parts {*}[dict keys [dict get [read_whole $meet/done.$rank] zips]]
+    variable ranks; variable meet; variable members; variable ran_cases; variable zips
+    set failed [catch {
+        zip_finish
+        if {$ran_cases && $ranks > 1} {
+            set parts [dict keys $zips]
+            foreach rank [lsort -integer [dict keys $members]] {
+                if {[file exists $meet/done.$rank]} {
+                    lappend parts {*}[dict keys [dict get [read_whole $meet/done.$rank] zips]]
+                }
             }
+            zip_join $parts
         }
-        zip_join $parts
-    }
-    if {$work ne ""} {
-        leave_work
-    }
-    lassign [not_done [dict keys $members]] running dead
-    if {![llength $running]} {
+    } why options]
+    leave_work
+    if {[all_ended [dict keys $members]]} {
         remove $meet
+    }
+    if {$failed} {
+        return -options $options $why
     }
 }
 

@@ -16,6 +16,9 @@ JOBS_SHOWN = 12
 JOBS_LISTED = 100
 LEAST_SHARE = 0.01
 """A phase with less of the time of all jobs gets no column of its own."""
+NAME_LEAST = 8
+"""Where there is less room, a job's name says nothing."""
+LATEST_SHOWN = 3
 _GAP = "  "
 
 
@@ -165,7 +168,8 @@ def _spans(profile: Profile, width: int) -> list[str]:
         f"{line}{_GAP}{bar({_MARKS.get(name, '?'): seconds}, room, longest)}".rstrip()
         for line, (name, seconds) in zip(lines, spans.items(), strict=True)
     ]
-    late = ", ".join(f"{duration(much)} in {name}" for name, much in profile.totals.uncertain.items())
+    latest = sorted(profile.totals.uncertain.items(), key=lambda each: -each[1])[:LATEST_SHOWN]
+    late = ", ".join(f"{duration(much)} in {name}" for name, much in latest)
     told = [f"  told late by up to {late}"] if late else []
     return ["time by span, all jobs together", *drawn, *told]
 
@@ -206,7 +210,7 @@ def _shares(profile: Profile, width: int) -> list[str]:
     head = ("job", "time", *(_SHORT.get(name, name.lower()) for name in wide), "rest", "")
     lines = columns([head, *rows], right=range(1, len(wide) + 3), indent="  ")
     room = width - max(map(len, lines)) - len(_GAP)
-    names = ["", *(cut(job.name, room) for job in shown), ""]
+    names = ["", *(cut(job.name, room) if room >= NAME_LEAST else "" for job in shown), ""]
     drawn = [f"{line.ljust(width - room)}{name}".rstrip() for line, name in zip(lines, names, strict=True)]
     left = len(profile.jobs) - len(shown)
     more = [f"  and {count(left, 'shorter job')}"] if left else []

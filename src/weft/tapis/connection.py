@@ -26,7 +26,7 @@ from requests.exceptions import (
     SSLError,
     Timeout,
 )
-from urllib3.exceptions import HTTPError, InvalidHeader, NameResolutionError, NewConnectionError
+from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 from urllib3.util.retry import Retry
 
 SAFE = frozenset({"GET", "HEAD"})
@@ -46,7 +46,23 @@ class Exchange:
     def __init__(self, safe: bool | None) -> None:
         self.safe = safe
         self.response: requests.Response | None = None
-        self.problem: RequestException | None = None
+        self.problem: OSError | None = None
+
+
+_THREAD = threading.local()
+
+
+@contextmanager
+def exchange(*, safe: bool | None = None) -> Iterator[Exchange]:
+    """Note what this thread sends and gets, over whichever connection its client has.
+
+    ``safe`` overrules what the method says about repeating it.
+    """
+    before, _THREAD.exchange = getattr(_THREAD, "exchange", None), Exchange(safe)
+    try:
+        yield _THREAD.exchange
+    finally:
+        _THREAD.exchange = before
 
 
 class Connection(requests.Session):
@@ -58,7 +74,6 @@ class Connection(requests.Session):
         super().__init__()
         self._timeout = timeout
         self._retries = retries
-        self._thread = threading.local()
         adapter = HTTPAdapter(pool_maxsize=connections)  # whose own retries are none
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -70,27 +85,20 @@ class Connection(requests.Session):
             if type(adapter) is not HTTPAdapter:
                 self.mount(prefix, adapter)
 
-    @contextmanager
-    def exchange(self, *, safe: bool | None = None) -> Iterator[Exchange]:
-        """Note what this thread sends and gets; ``safe`` overrules what the method says about repeating it."""
-        self._thread.exchange = exchange = Exchange(safe)
-        try:
-            yield exchange
-        finally:
-            self._thread.exchange = None
-
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        exchange = getattr(self._thread, "exchange", None) or Exchange(None)
-        exchange.response = exchange.problem = None
+        noted = getattr(_THREAD, "exchange", None) or Exchange(None)
+        noted.response = noted.problem = None
         kwargs["timeout"] = kwargs.get("timeout") or self._timeout
         kwargs["allow_redirects"] = False  # the token would go along to wherever the answer points
-        safe = request.method in SAFE if exchange.safe is None else exchange.safe
+        given = (kwargs.get(name) for name in ("proxies", "stream", "verify", "cert"))
+        kwargs |= self.merge_environment_settings(request.url, *given)  # tapipy forgets REQUESTS_CA_BUNDLE
+        safe = request.method in SAFE if noted.safe is None else noted.safe
         try:
-            exchange.response = self._tried(request, kwargs, self._retries if safe else 0)
-        except RequestException as problem:
-            exchange.problem = problem
+            noted.response = self._tried(request, kwargs, self._retries if safe else 0)
+        except OSError as problem:
+            noted.problem = problem
             raise
-        return exchange.response
+        return noted.response
 
     def _tried(
         self, request: requests.PreparedRequest, kwargs: dict[str, Any], retries: int
@@ -120,14 +128,14 @@ def _asked_pause(response: requests.Response) -> float:
         return 0.0
 
 
-def left_here(problem: RequestException) -> bool:
+def left_here(problem: OSError) -> bool:
     """May the request have reached the service? (It has not if there was no connection.)"""
-    return not isinstance(problem, (ConnectTimeout, SSLError)) and not isinstance(
-        _reason(problem), NewConnectionError
-    )
+    if not isinstance(problem, _BROKEN) or isinstance(problem, (ConnectTimeout, SSLError)):
+        return False
+    return not isinstance(_reason(problem), NewConnectionError)
 
 
-def in_words(problem: RequestException) -> str:
+def in_words(problem: OSError) -> str:
     """What happened, without addresses of objects and classes of libraries."""
     reason = _reason(problem)
     if isinstance(problem, ConnectTimeout):
@@ -136,16 +144,17 @@ def in_words(problem: RequestException) -> str:
         return "no answer came in time"
     if isinstance(problem, SSLError):
         return f"its certificate is not accepted ({_system_words(reason) or 'TLS failed'})"
-    if isinstance(reason, NameResolutionError):
+    if type(reason).__name__ == "NameResolutionError":  # urllib3 has it since 2.0
         return "there is no host of this name, or no network"
     if isinstance(reason, NewConnectionError):
         return f"no connection could be made ({_system_words(reason) or 'unreachable'})"
     if isinstance(problem, _BROKEN):
         return "the connection broke off before the answer had come"
-    return f"the request could not be sent ({type(problem).__name__})"
+    why = type(problem).__name__ if isinstance(problem, RequestException) else str(problem)
+    return f"the request could not be sent ({why})"
 
 
-def _reason(problem: RequestException) -> object:
+def _reason(problem: OSError) -> object:
     first = problem.args[0] if problem.args else None
     return getattr(first, "reason", first) if isinstance(first, HTTPError) else first
 

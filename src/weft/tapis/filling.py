@@ -76,7 +76,7 @@ def filled(
 
 def asks_for(slot: Slot) -> str:
     """What the app says a slot is for, and what it takes."""
-    told = " ".join(slot.description.split())
+    told = " ".join(slot.description.split()).rstrip(".")
     offered = f"one of {', '.join(slot.choices)}" if slot.choices else ""
     return "; ".join(part for part in (told, offered) if part) or "the app does not say what it is"
 
@@ -113,11 +113,8 @@ def _value(
 
 def _own_value(slot: Slot, own: str | None, given: Given | None, complaints: Complaints) -> str | None:
     if given is not None and own is None:
-        complaints.add(
-            _key(slot),
-            "weft keeps this empty: its runner, which starts the cases, takes none",
-            "leave it out",
-        )
+        what = "weft keeps this empty: it starts its own runner, which takes no arguments"
+        complaints.add(_key(slot), what, "leave it out; what a case is given stands in model.command")
     elif given is not None and _spelt(given, slot.choices or (str(own),)) != own:
         hint = f"leave it out; [{SETTING}] is for what weft takes an app for"
         complaints.add(_key(slot), f'weft sets this itself, to "{own}"', hint)

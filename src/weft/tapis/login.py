@@ -21,7 +21,7 @@ from weft.errors import BackendError, NeedsDecision, NotLoggedIn, UsageError, We
 from weft.tapis import loginfile
 from weft.tapis.loginfile import Login
 from weft.tapis.renewal import Renewal, expired, granted
-from weft.tapis.session import Rejected, Session
+from weft.tapis.session import NotLetIn, Rejected, Session
 from weft.tapis.tokens import NoTokens, claims
 
 __all__ = ["Login", "address", "forget", "latest", "log_in", "saved", "seek", "session"]
@@ -37,12 +37,12 @@ def address(said: str) -> str:
         UsageError: It is none, or a password sent there could be read on the way.
     """
     text = said.strip()
-    parts = urlsplit(text if "://" in text else f"//{text}")
-    host = (parts.hostname or "").lower()
     try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
         port = parts.port
     except ValueError:
-        port = 0
+        parts, port = urlsplit(""), 0
+    host = (parts.hostname or "").lower()
     odd = parts.username or parts.query or parts.fragment or parts.path.rstrip("/") not in ("", "/v3")
     if (
         odd
@@ -85,7 +85,7 @@ def _seek(door: Session) -> None:
         tenants = door.call("tenants.list_tenants")
     except BackendError as problem:
         raise BackendError(f"there is no Tapis service to be had: {problem.what}", hint=hint) from None
-    except (Rejected, NotLoggedIn) as problem:
+    except (Rejected, NotLetIn) as problem:
         raise BackendError(
             f"this is no Tapis service: {problem.what}", where=door.base_url, hint=hint
         ) from None
@@ -112,9 +112,8 @@ def log_in(base_url: str, user: str, password: str, *, tenant: str = "", renewab
         )
         try:
             login = granted(door, empty, grant_type="password", username=user, password=password)
-        except (Rejected, NotLoggedIn) as problem:
-            why = f" ({problem.said})" if isinstance(problem, Rejected) else ""
-            what = f"it does not accept user {user} with this password{why}"
+        except (Rejected, NotLetIn) as problem:
+            what = f"it does not accept user {user} with this password: {problem.said}"
             raise NotLoggedIn(
                 what, where=base_url, hint="try again; passwords are those of the portal"
             ) from None
@@ -180,9 +179,10 @@ def saved(base_url: str = "") -> Login:
     if base_url:
         base_url = address(base_url)
         path = loginfile.path_of(base_url)
-        if not path.exists():
+        login = loginfile.read(path) if path.exists() else None
+        if login is None or login.base_url != base_url:
             raise NotLoggedIn(f"you are not logged in at {base_url}", hint=f"`weft login {base_url}`")
-        return loginfile.read(path)
+        return login
     paths = loginfile.paths()
     if not paths:
         raise NotLoggedIn("you are not logged in to Tapis", hint="`weft login` does that")
@@ -254,7 +254,7 @@ def session(base_url: str = "", client: Any = None) -> Session:
         hint = f"`weft login {login.base_url}`, then go on"
         raise NotLoggedIn("the login has expired", where=login.base_url, hint=hint)
     made = _tapipy(login.base_url, login.tenant, login.access_token)
-    return Session(made, login=Renewal(login, _door(login.base_url)))
+    return Session(made, login=Renewal(login, _door))
 
 
 def _door(base_url: str, token: str = "") -> Session:
@@ -267,7 +267,7 @@ def _tapipy(base_url: str, tenant: str, token: str) -> Any:
     try:
         from tapipy.tapis import Tapis
     except ModuleNotFoundError as error:
-        if error.name != "tapipy":
+        if not (error.name or "").startswith("tapipy"):
             raise
         raise WeftError("tapipy is not installed", hint="pip install 'weft[tapis]'") from error
     client = Tapis(base_url=base_url, tenant_id=tenant or "unknown")  # with a tenant it asks nobody for one

@@ -103,6 +103,7 @@ def write(login: Login) -> None:
     aside = path.with_name(f".{_me()}.new")
     try:
         _make_folder(path.parent)
+        aside.unlink(missing_ok=True)  # of a process of the same number that was killed
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(msgspec.json.encode(login))
             file.flush()

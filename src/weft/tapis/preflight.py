@@ -6,7 +6,7 @@ it changes: an hour rather than a day, since queues and rights do change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from weft.core.nearest import did_you_mean
 from weft.errors import CheckFailed
 from weft.tapis.apps import App
+from weft.tapis.catalogue import find_app, ids, refused
 from weft.tapis.families import Family, family_of
 from weft.tapis.request import job_type_of, needs_allocation, queue_of
 from weft.tapis.session import Rejected, Session
@@ -83,63 +84,20 @@ def ready(session: Session, wants: Wants) -> Ready:
     )
 
 
-def find_app(session: Session, name: str, version: str = "") -> App:
-    """The app, in the version that was registered last where none is named.
-
-    Raises:
-        CheckFailed: There is none that the user may use, or it is switched off.
-    """
-    try:
-        if version:
-            told = session.call("apps.getApp", appId=name, appVersion=version)
-        else:
-            told = session.call("apps.getAppLatestVersion", appId=name)
-    except Rejected as problem:
-        raise _no_app(session, name, version, problem) from None
-    app = App.from_definition(told)
-    if not app.enabled:
-        hint = "its owner can switch it on; `weft app list` shows the others"
-        raise CheckFailed(f"app {app.id} {app.version} is switched off", where="tapis.app", hint=hint)
-    return app
-
-
-def app_ids(session: Session) -> list[str]:
-    """The ids of all apps that the user may use; for choosing from, so that a refusal is an empty list."""
-    return _names(session, "apps.getApps")
-
-
-def _no_app(session: Session, name: str, version: str, problem: Rejected) -> CheckFailed:
-    if problem.status not in (400, 404):
-        return _refused(f"app {name}", "tapis.app", problem)
-    if version:
-        try:
-            latest = session.call("apps.getAppLatestVersion", appId=name)["version"]
-        except Rejected:
-            pass
-        else:
-            return CheckFailed(
-                f"app {name} has no version {version}",
-                where="tapis.version",
-                hint=f"its latest is {latest}; without this setting the latest is taken",
-            )
-    hint = did_you_mean(name, app_ids(session))
-    return CheckFailed(
-        f"there is no app `{name}` that you may use", where="tapis.app", hint=f"{hint} (`weft app list`)".strip()
-    )
-
-
 def _exec_system(session: Session, app: App, wants: Wants) -> System:
     name = wants.system or app.system
     if not name:
         raise CheckFailed(
             f"app {app.id} names no execution system",
             where="tapis.system",
-            hint=did_you_mean("", _names(session, "systems.getSystems")),
+            hint=did_you_mean("", ids(session, "systems.getSystems")),
         )
     system = _system(session, name, "tapis.system")
     if not system.can_exec:
         what = f"system {system.id} is for files: no job can run there"
-        raise CheckFailed(what, where="tapis.system", hint=f"app {app.id} runs on {app.system}" if app.system else "")
+        raise CheckFailed(
+            what, where="tapis.system", hint=f"app {app.id} runs on {app.system}" if app.system else ""
+        )
     return system
 
 
@@ -148,8 +106,8 @@ def _system(session: Session, name: str, setting: str) -> System:
         system = System.from_definition(session.call("systems.getSystem", systemId=name))
     except Rejected as problem:
         if problem.status not in (400, 404):
-            raise _refused(f"system {name}", setting, problem) from None
-        hint = did_you_mean(name, _names(session, "systems.getSystems"))
+            raise refused(f"system {name}", setting, problem) from None
+        hint = did_you_mean(name, ids(session, "systems.getSystems"))
         raise CheckFailed(f"there is no system `{name}` that you may use", where=setting, hint=hint) from None
     if not system.enabled:
         what = f"system {system.id} is switched off"
@@ -202,8 +160,8 @@ def _check_credential(session: Session, system: System, setting: str) -> None:
 def _is_let_in(session: Session, system: System) -> bool:
     try:
         session.call("systems.checkUserCredential", safe=True, systemId=system.id, userName=session.user)
-    except Rejected:
-        return False
+    except Rejected as problem:
+        return problem.status == 403  # who may not even ask cannot say
     return True
 
 
@@ -228,20 +186,3 @@ def _way_in(session: Session, system: System) -> str:
     if system.authn_method not in ways:
         return "log in to it once in the portal, or ask the site how Tapis may log in for you"
     return f"log in to it once in the portal, or with tapipy: {call}{ways[system.authn_method]}"
-
-
-def _names(session: Session, operation: str) -> list[str]:
-    try:
-        found = session.call(operation, listType="ALL", limit=1000, select="id")
-    except Rejected:
-        return []
-    return [str(each.get("id")) for each in _tables(found)]
-
-
-def _tables(found: object) -> Iterable[Mapping[str, Any]]:
-    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
-
-
-def _refused(what: str, setting: str, problem: Rejected) -> CheckFailed:
-    hint = "ask its owner to share it with you" if problem.status == 403 else ""
-    return CheckFailed(f"{what} cannot be read: {problem.said}", where=setting, hint=hint)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from msgspec import structs
 from weft.errors import BackendError, FolderError, NotLoggedIn
 from weft.tapis import loginfile
 from weft.tapis.loginfile import Login
-from weft.tapis.session import Rejected, Session
+from weft.tapis.session import NotLetIn, Rejected, Session
 from weft.tapis.tokens import EARLY, claims
 
 PAUSE = 30.0
@@ -40,11 +40,11 @@ def expired(login: Login) -> bool:
 class Renewal:
     """The tokens of a kept login, for a session. Safe to share between threads."""
 
-    def __init__(self, login: Login, door: Session) -> None:
+    def __init__(self, login: Login, open_door: Callable[[str], Session]) -> None:
         self.user, self.tenant = login.user, login.tenant
         self._login = login
         self._path = loginfile.path_of(login.base_url)
-        self._door = door
+        self._open_door = open_door
         self._turn = threading.Lock()
         self._not_before = 0.0
         self._renewed_at = -PAUSE
@@ -58,7 +58,7 @@ class Renewal:
         if due(login) and self._turn.acquire(blocking=expired(login)):
             try:
                 if due(self._login):
-                    self._renew(needed=expired(self._login))
+                    self._renew()
             finally:
                 self._turn.release()
         return self._login.access_token
@@ -70,23 +70,24 @@ class Renewal:
                     time.monotonic() - self._renewed_at < PAUSE
                 ):  # whatever it minds, it is not the token's age
                     raise self._over("the service refuses a token that it has just given")
-                self._renew(needed=True)
+                self._renew(force=True)
             return self._login.access_token
 
-    def _renew(self, *, needed: bool) -> None:
-        """Get other tokens; where they are not needed yet, any trouble is left for later."""
+    def _renew(self, *, force: bool = False) -> None:
+        """Get other tokens; trouble is left for later while these are good (unless ``force`` says they are not)."""
         old = self._login.access_token
         try:
             self._take_up()
             if self._login.access_token != old and not expired(self._login):
                 return
+            needed = force or expired(self._login)
             self._check_askable(needed)
             with loginfile.renewing(self._path, loginfile.STALE + 10 if needed else 0) as mine:
                 self._take_up()  # another process may have been first
                 if self._login.access_token == old or expired(self._login):
                     self._ask(mine)
         except (BackendError, NotLoggedIn, FolderError):
-            if needed:
+            if force or expired(self._login):
                 raise
 
     def _take_up(self) -> None:
@@ -115,12 +116,13 @@ class Renewal:
         self._not_before = time.monotonic() + PAUSE
         grant = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
         try:
-            fresh = granted(self._door, login, **grant)
-        except (Rejected, NotLoggedIn) as problem:
+            with self._open_door(login.base_url) as door:
+                fresh = granted(door, login, **grant)
+        except (Rejected, NotLetIn) as problem:
             self._take_up()
             if self._login.access_token == login.access_token:
-                self._save(structs.replace(login, refused=problem.what))
-                raise self._over(f"the login cannot be renewed: {problem.what}") from None
+                self._save(structs.replace(login, refused=problem.said))
+                raise self._over(f"the login cannot be renewed: {problem.said}") from None
             return
         self._not_before, self._renewed_at = 0.0, time.monotonic()
         self._save(fresh)
@@ -139,7 +141,7 @@ def granted(door: Session, login: Login, **grant: Any) -> Login:
     """``login`` with the tokens that the service gives for a grant; ``door`` is a session without a token.
 
     Raises:
-        Rejected, NotLoggedIn: The service gives none.
+        Rejected, NotLetIn: The service gives none.
         BackendError: It did not answer, or with something else.
     """
     asked_at = time.time()  # by our own clock, which need not agree with the service's

@@ -259,13 +259,13 @@ class _Building:
             own[family.arguments] = None
         return own | {name: f"{option} {value}" for name, option, value in self._options()}
 
-    def _options(self) -> Iterator[tuple[str, str, str]]:
+    def _options(self) -> list[tuple[str, str, str]]:
         """Who pays and what is reserved: the name that portals use, the option, the value."""
         pairs = (
             (ALLOCATION, "-A", self.wanted.allocation),
             (RESERVATION, "--reservation", self.wanted.reservation),
         )
-        return ((name, option, value) for name, option, value in pairs if value and self.job_type == "BATCH")
+        return [(name, option, value) for name, option, value in pairs if value]
 
     def _further_options(self) -> Iterator[dict[str, Any]]:
         """The same where the app does not define it, as a portal adds it to any job."""
@@ -279,7 +279,7 @@ class _Building:
             if not re.fullmatch(r"[\w.+-]+", value):
                 key = "allocation" if name == ALLOCATION else "reservation"
                 self.complaints.add(key, f'"{value}" cannot be the name of one', "write the bare name")
-            elif name not in names:
+            elif name not in names and self.job_type == "BATCH":
                 yield {"name": name, "arg": f"{option} {value}"}
 
     def _includes(self) -> list[str]:

@@ -43,6 +43,14 @@ class Rejected(WeftError):
         self.said = said
 
 
+class NotLetIn(NotLoggedIn):
+    """The service answered 401: it does not accept the token, or the password, that came with a call."""
+
+    def __init__(self, what: str, *, said: str, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.said = said
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """What a service answered, as plain Python."""
 
@@ -75,6 +83,7 @@ class Session:
         self.http.take_over(client.requests_session)
         client.requests_session = self.http
         self._tokens = login or ClientTokens(client)
+        self._lends = login is not None
         self.user, self.tenant = self._tokens.user, self._tokens.tenant
 
     def __enter__(self) -> Session:
@@ -93,7 +102,7 @@ class Session:
 
     def headers(self) -> dict[str, str]:
         """What a request needs to be let in; the token is fresh."""
-        return _bearing(self._tokens.token())
+        return _bearing(self._token())
 
     def call(
         self,
@@ -130,7 +139,7 @@ class Session:
         **arguments: Any,
     ) -> Answer:
         """Call an operation as ``call`` does, and return the result with its metadata and message."""
-        from weft.tapis.connection import SAFE
+        from weft.tapis.connection import SAFE, exchange
 
         operation = _operation(self.client, name)
         ready = prepared(name, operation.op_desc, arguments)
@@ -140,12 +149,12 @@ class Session:
         def send(token: str) -> requests.Response:
             call.secrets.add(token)
             extra = {**_bearing(token), **ready.headers, **(headers or {})}
-            with self.http.exchange(safe=safe) as exchange:
+            with exchange(safe=safe) as noted:
                 try:
                     _through_tapipy(operation, extra, query_of(query), ready.arguments)
                 except Exception as problem:
-                    call.check_sent(exchange, problem)
-            return call.answered(exchange)
+                    call.check_sent(noted, problem)
+            return call.answered(noted)
 
         return call.read(call.let_in(self._authorized(send)))
 
@@ -156,7 +165,7 @@ class Session:
         """
         import requests
 
-        from weft.tapis.connection import SAFE
+        from weft.tapis.connection import SAFE, exchange
 
         headers = kwargs.pop("headers", None) or {}
         made = {each: kwargs.pop(each) for each in ("params", "data", "json", "files") if each in kwargs}
@@ -168,14 +177,14 @@ class Session:
             request = requests.Request(
                 method, self.base_url + path, headers={**_bearing(token), **headers}, **made
             )
-            with self.http.exchange() as exchange:
+            with exchange() as noted:
                 try:
                     self.http.send(
                         request.prepare(), **{"stream": True, "verify": self.client.verify, **kwargs}
                     )
-                except requests.RequestException as problem:
-                    call.check_sent(exchange, problem)
-            return call.answered(exchange)
+                except Exception as problem:
+                    call.check_sent(noted, problem)
+            return call.answered(noted)
 
         return call.let_in(self._authorized(send, again=again))
 
@@ -183,7 +192,7 @@ class Session:
         self, send: Callable[[str], requests.Response], *, again: bool = True
     ) -> requests.Response:
         """Send with a token, and once more with another one if it is refused: then nothing has been done yet."""
-        token = self._tokens.token()
+        token = self._token()
         response = send(token)
         if response.status_code != 401 or not token:
             return response
@@ -193,6 +202,12 @@ class Session:
             what = "the token was refused, and has been renewed; nothing was sent to the end"
             raise BackendError(what, where=self.base_url)
         return send(token)
+
+    def _token(self) -> str:
+        token = self._tokens.token()
+        if self._lends:  # so that what is done with the client itself goes on, too
+            self.client.access_token = token
+        return token
 
 
 class _Call:
@@ -204,13 +219,13 @@ class _Call:
         self.secrets = secrets
         self._read_only = read_only
 
-    def check_sent(self, exchange: Exchange, problem: Exception) -> None:
+    def check_sent(self, noted: Exchange, problem: Exception) -> None:
         """An exception before anything was sent is tapipy's opinion of the call; later ones do not matter."""
-        if exchange.response is None and exchange.problem is None:
+        if noted.response is None and noted.problem is None:
             said = without_secrets(str(getattr(problem, "message", problem)), self.secrets)
             raise WrongArguments(f"{self._name}: {said}") from None
 
-    def answered(self, exchange: Exchange) -> requests.Response:
+    def answered(self, noted: Exchange) -> requests.Response:
         """The answer that came.
 
         Raises:
@@ -218,12 +233,12 @@ class _Call:
         """
         from weft.tapis.connection import in_words, left_here
 
-        if exchange.response is not None:
-            return exchange.response
-        if exchange.problem is None:
-            raise BackendError(f"{self._name}: nothing was sent", where=self._where)
+        if noted.response is not None:
+            return noted.response
+        if noted.problem is None:
+            raise self._lost("somebody has given the tapipy client another `requests_session`")
         # Without its cause, which holds the request, and that the token.
-        raise self._lost(in_words(exchange.problem), maybe_acted=left_here(exchange.problem)) from None
+        raise self._lost(in_words(noted.problem), maybe_acted=left_here(noted.problem)) from None
 
     def let_in(self, response: requests.Response) -> requests.Response:
         """The answer, if it is one of success."""
@@ -240,7 +255,7 @@ class _Call:
             raise BackendError(what, where=self._where, hint="log in at the address that it means")
         if status == 401:
             what = f"{self._name}: the service does not let us in: {said}"
-            raise NotLoggedIn(what, where=self._where, hint=f"`weft login {self._where}`")
+            raise NotLetIn(what, said=said, where=self._where, hint=f"`weft login {self._where}`")
         if 400 <= status < 500 and status not in _UNRELIABLE:
             what = f"{self._name} was refused ({status}): {said}"
             raise Rejected(what, status=status, said=said, where=self._where)

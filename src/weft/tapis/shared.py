@@ -10,7 +10,6 @@ near, and puts back what has gone; it never reads or touches a file to make it s
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,10 @@ from msgspec.structs import replace
 
 from weft.errors import BackendError, CheckFailed, UsageError, WeftError
 from weft.tapis.files import BadSource, Files
-from weft.tapis.paths import SCHEME, Address, Places, tidy
+from weft.tapis.paths import SCHEME, Address, Places, Tenant, tidy
 from weft.tapis.session import Rejected
-from weft.tapis.storebook import Book, File, Kept, Where
+from weft.tapis.storebook import Book, File, Kept, Where, content_hash
+from weft.tapis.tenants import places, tenant
 
 if TYPE_CHECKING:
     from weft.tapis.session import Session
@@ -273,15 +273,7 @@ class SharedStore:
         try:
             self._files.upload(local, address.system, address.path, sha256=file.sha256, verify=False)
         except Rejected as refusal:
-            raise self._refused(refusal, address) from refusal
-
-    def _refused(self, refusal: Rejected, address: Address) -> CheckFailed:
-        if refusal.status == 404:
-            what, hint = f"there is no system {address.system}", "correct the name of the system"
-        else:
-            what = f"the folder of the shared inputs cannot be written: {refusal.said}"
-            hint = 'name another in the study: [tapis] store = "PATH", from the root of the system on'
-        return CheckFailed(what, where=str(address), hint=hint)
+            raise _refused(refusal, address, "written") from refusal
 
     def _put_back(self, standing: Standing) -> Refreshed:
         kept = standing.kept
@@ -312,16 +304,14 @@ class SharedStore:
         return replace(self._standing(kept), looked=True, missing=missing, wrong=wrong)
 
     def _standing(self, kept: Kept) -> Standing:
-        days = self._places.tenant.purge_days(Address.parse(kept.address))
-        idle = (self._clock() - kept.used_at) / DAY
-        warning = ""
-        if days is not None and kept.used_at and idle >= min(WARN_DAYS, days):
-            warning = f"not used for {idle:.0f} days; the site may remove it after {days:g}"
-        return Standing(kept=kept, warning=warning)
+        return _standing(kept, self._places.tenant, self._clock())
 
     def _sizes(self, address: Address) -> dict[str, int]:
         """The sizes of the files at an address, by their paths below it; nothing if nothing is there."""
-        entries = self._files.listing(address.system, address.path, recurse=True) or []
+        try:
+            entries = self._files.listing(address.system, address.path, recurse=True) or []
+        except Rejected as refusal:
+            raise _refused(refusal, address, "looked at") from refusal
         found = {}
         for entry in entries:
             below = Address(address.system, entry.path).below(address)
@@ -354,14 +344,6 @@ class SharedStore:
         return address if shared else above
 
 
-def content_hash(files: Iterable[File]) -> str:
-    """What the files of an entry are known by: sixteen hexadecimal digits, whatever their order."""
-    digest = hashlib.sha256()
-    for file in sorted(files, key=lambda each: each.path):
-        digest.update(f"{file.path}\0{file.sha256}\n".encode())
-    return digest.hexdigest()[:16]
-
-
 def store_on(
     session: Session, system: str, root_dir: str, folder: str = "", *, study: str = "", gid: str = ""
 ) -> SharedStore:
@@ -373,8 +355,6 @@ def store_on(
     Raises:
         UsageError: ``folder`` lies on another system.
     """
-    from weft.tapis.tenants import places
-
     known = places(session, gid=gid, roots={system: root_dir})
     chosen = folder or known.filled(known.tenant.stores.get(system, ""))
     where = Where(
@@ -385,6 +365,22 @@ def store_on(
         root_dir=root_dir,
     )
     return SharedStore(Files(session), known, where, _folder(chosen, system), study=study)
+
+
+def remembered(book: Book, study: str = "", *, now: float | None = None) -> list[Standing]:
+    """The entries of an index (that a study uses) as they are remembered; asks nobody."""
+    known = tenant(book.where.tenant, book.where.base_url)
+    kept = [each for each in book.read().values() if not study or study in each.studies]
+    return [_standing(each, known, time.time() if now is None else now) for each in kept]
+
+
+def _standing(kept: Kept, known: Tenant, now: float) -> Standing:
+    days = known.purge_days(Address.parse(kept.address))
+    idle = (now - kept.used_at) / DAY
+    warning = ""
+    if days is not None and kept.used_at and idle >= min(WARN_DAYS, days):
+        warning = f"not used for {idle:.0f} days; the site may remove it after {days:g}"
+    return Standing(kept=kept, warning=warning)
 
 
 def _folder(said: str, system: str) -> Address | None:
@@ -398,6 +394,15 @@ def _folder(said: str, system: str) -> Address | None:
             hint=f"write tapis://{system}/PATH",
         )
     return address
+
+
+def _refused(refusal: Rejected, address: Address, what: str) -> CheckFailed:
+    if refusal.status == 404:
+        said, hint = f"there is no system {address.system}", "correct the name of the system"
+    else:
+        said = f"the shared input may not be {what}: {refusal.said}"
+        hint = "check your rights there; `[tapis] store` of a study names the folder of the store"
+    return CheckFailed(said, where=str(address), hint=hint)
 
 
 def _lacking(standing: Standing) -> list[File]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -112,6 +112,14 @@ class Book:
     def drop(self, address: str) -> None:
         """Take an entry out."""
         self.change(lambda entries: {key: kept for key, kept in entries.items() if key != address})
+
+
+def content_hash(files: Iterable[File]) -> str:
+    """What the files of an entry are known by: sixteen hexadecimal digits, whatever their order."""
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda each: each.path):
+        digest.update(f"{file.path}\0{file.sha256}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def books(base_url: str = "") -> list[Book]:

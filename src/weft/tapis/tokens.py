@@ -57,7 +57,8 @@ class ClientTokens:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._lock = threading.Lock()
+        # The client's, not ours: it may be used for two studies at once.
+        self._lock = vars(client).setdefault("_weft_renewing", threading.Lock())
         claimed = claims(self._jwt())
         self.user = str(client.username or claimed.get("tapis/username") or "")
         self.tenant = str(client.tenant_id or claimed.get("tapis/tenant_id") or "")

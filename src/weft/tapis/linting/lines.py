@@ -12,6 +12,9 @@ Path = tuple[str | int, ...]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+|\n', re.DOTALL)
 
+_DEEPEST = 50
+"""Levels; no definition has so many, and what lies deeper is not looked for."""
+
 
 class Lines(Struct, frozen=True):
     """``repeated`` are keys that an object has twice; the second counts."""
@@ -33,24 +36,26 @@ def lines_of(text: str) -> Lines:
     path: list[str | int] = []
     line, key = 1, ""
     for mark in _TOKEN.findall(text):
+        here = tuple(path) if len(path) <= _DEEPEST else ()
         if mark == "\n":
             line += 1
         elif mark in "{[":
-            found.setdefault(tuple(path), line)
+            found.setdefault(here, line)
             path.append("" if mark == "{" else 0)
         elif mark in "}]":
             path[-1:] = []
         elif mark == "," and path:
             last = path[-1]
             path[-1] = last + 1 if isinstance(last, int) else ""
-        elif mark == ":" and path:
+        elif mark == ":" and here:
             path[-1] = key
-            if tuple(path) in found:
-                repeated.append((tuple(path), line))
-            found[tuple(path)] = line
+            here = (*here[:-1], key)
+            if here in found:
+                repeated.append((here, line))
+            found[here] = line
         else:
-            if path and isinstance(path[-1], int):
-                found.setdefault(tuple(path), line)
+            if here and isinstance(here[-1], int):
+                found.setdefault(here, line)
             key = _unquoted(mark)
             line += mark.count("\n")
     return Lines(found, tuple(repeated))

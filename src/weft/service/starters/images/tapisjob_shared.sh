@@ -68,7 +68,8 @@ find_script() {
     case $script in -*) script=./$script ;; esac
 }
 
-# Set `python` to the interpreter: the one that the service names, else the machine's.
+# Set `python` to the interpreter: the one that the service names, else the machine's. What a script starts as `python3`
+# is then the same.
 find_python() {
     python=${WEFT_PYTHON:-python3}
     if ! command -v -- "$python" > /dev/null; then
@@ -76,4 +77,5 @@ find_python() {
         python=python3
     fi
     command -v -- "$python" > /dev/null || refuse 'there is no python3 on this machine'
+    case $python in */*) export PATH="$(dirname -- "$python"):$PATH" ;; esac
 }

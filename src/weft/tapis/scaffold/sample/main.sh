@@ -3,8 +3,8 @@
 set -eu
 
 load=${1:-1.0}
-awk -v load="$load" 'BEGIN {
-    if (load + 0 != load) exit 1 # no number
-    printf "{\"load\": %s, \"deflection\": %.9f}\n", load, load * 2.0^3 / (3 * 4000.0)
+awk -v kilonewtons="$load" 'BEGIN {
+    if (kilonewtons + 0 != kilonewtons) exit 1 # no number
+    printf "{\"load\": %s, \"deflection\": %.9f}\n", kilonewtons, kilonewtons * 2.0^3 / (3 * 4000.0)
 }' > "${RESULTS:-.}/result.json"
 cat "${RESULTS:-.}/result.json"
