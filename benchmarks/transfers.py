@@ -73,7 +73,7 @@ def _child(what: str, who: str, size: int, url: str, token: str, folder: Path) -
         began = time.perf_counter()
         mover[what](local, f"weft/{who}-{moved}")
         seconds = time.perf_counter() - began
-        growth = (_peak(os.getpid()) - before) / 2**20
+        growth = max(0, _peak(os.getpid()) - before) / 2**20
         assert local.stat().st_size == moved
         local.unlink()
     print(growth, seconds)

@@ -122,8 +122,11 @@ class Engine:
         self._observe()
         limits = self.backend.limits
         actions = todo.plan(self.study, self.state, limits, self._clock())
-        if not submit:
-            actions = [action for action in actions if not isinstance(action, todo.Submit)]
+        actions = [
+            action
+            for action in actions
+            if not isinstance(action, todo.Submit) or (submit and not self._is_too_early(action))
+        ]
         for together in _batches(actions, limits.batch):
             # No answer is no evidence: the next round plans the action again.
             with contextlib.suppress(BackendError):
@@ -133,6 +136,11 @@ class Engine:
         if news and self._watch is not None:
             self._watch(self.state, news)
         return acted
+
+    def _is_too_early(self, action: todo.Submit) -> bool:
+        """Has one of its cases yet to get what it goes on from, which is brought when an earlier job ends?"""
+        cases = (self.state.cases.get(case_id) for case_id in action.bundle.cases)
+        return any(case is not None and case.carry in self.state.live for case in cases)
 
     def drain_requests(self, until: float = math.inf) -> None:
         """Take what other processes asked for (before that moment) into the journal."""

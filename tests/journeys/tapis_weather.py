@@ -17,8 +17,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +35,8 @@ from weft.core.summary import Summary
 from weft.errors import BackendError, CheckFailed, NotLoggedIn, StudyLocked, WeftError
 from weft.model import Outcome
 from weft.service.faults import Fault
-from weft.store import journal, requests as asked
+from weft.store import journal
+from weft.store import requests as asked
 from weft.tapis import connection, files, login
 
 PATIENCE = 120.0
@@ -162,7 +163,9 @@ def random_sky(rng: random.Random, settle: float) -> Sky:
 def _rule(rng: random.Random, settle: float) -> Fault:
     where, most = rng.choice(WHERE)
     chance = rng.uniform(0.2, 1.0) * most
-    kind = rng.choice(["status", "status", "status", "slow", "lost", "lost", "late", "token", "transfer", "system"])
+    kind = rng.choice(
+        ["status", "status", "status", "slow", "lost", "lost", "late", "token", "transfer", "system"]
+    )
     if kind == "status":
         status = rng.choice([429, 500, 502, 503, 504])
         pause = rng.choice([None, 0, 1]) if status in (429, 503) else None
@@ -188,7 +191,9 @@ def counting(served: Served, sky: Sky, happened: Counter[str]) -> None:
         rule = struck(kinds, subject, whole=whole)
         if rule is not None:
             what = f"status {rule.status}" if rule.kind == "status" else rule.kind
-            to = {"/v3/jobs/submit": " submit", "/v3/jobs/search": " search"}.get(subject.partition(" ")[2], "")
+            to = {"/v3/jobs/submit": " submit", "/v3/jobs/search": " search"}.get(
+                subject.partition(" ")[2], ""
+            )
             happened[what] += 1
             if to and rule.kind in ("lost", "late", "slow", "status"):
                 happened[rule.kind + to] += 1
@@ -336,7 +341,12 @@ class Trial:
         study.mkdir()
         (study / "study.toml").write_text(STUDY.format(**values))
         # The steps' placeholders are the environment's: what the cases check is not theirs to check.
-        (study / "case.sh").write_text(CASE.replace('tell start\n', 'tell start\n[ "$nature" != step ] || { sleep "$seconds"; rm -f "$note"; tell ok; exit 0; }\n'))
+        (study / "case.sh").write_text(
+            CASE.replace(
+                "tell start\n",
+                'tell start\n[ "$nature" != step ] || { sleep "$seconds"; rm -f "$note"; tell ok; exit 0; }\n',
+            )
+        )
         (study / "common.txt").write_text("common\n")
         (study / "cases.csv").write_text("\n".join(["i,nature,seconds", *rows]) + "\n")
         self.batch = batch
@@ -483,7 +493,9 @@ class Trial:
     def _process(self, word: str) -> subprocess.Popen[bytes]:
         self.tell(f"weft {word} in a process")
         words = [sys.executable, "-m", "weft", word, str(Path(self.study.spec.folder) / "study.toml")]
-        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
     def _said(self, child: subprocess.Popen[bytes]) -> None:
         _, errors = child.communicate(timeout=PATIENCE)
@@ -522,7 +534,9 @@ class Trial:
 
     def _complete(self, summary: Summary) -> bool:
         """Has every case come to the end that its nature demands?"""
-        wanted = sum(self.natures[case] in ("good", "long") or self._may_succeed(case) for case in self.natures)
+        wanted = sum(
+            self.natures[case] in ("good", "long") or self._may_succeed(case) for case in self.natures
+        )
         ended = summary.settled and not summary.waiting and not summary.active
         return ended and not summary.hold and not summary.stopping and summary.done >= wanted
 
@@ -652,6 +666,8 @@ def run_trial(
     except Exception as problem:
         story = "\n".join(trial.story[-80:])
         log = "\n".join(str(line) for line in trial.log()[-60:])
-        problem.add_note(f"seed {seed}; its story:\n{story}\nits log:\n{log}\nreplay it with WEFT_SEED={seed}")
+        problem.add_note(
+            f"seed {seed}; its story:\n{story}\nits log:\n{log}\nreplay it with WEFT_SEED={seed}"
+        )
         raise
     shutil.rmtree(trial.base)

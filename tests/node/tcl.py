@@ -12,13 +12,19 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import weft.node
 from tests.node.bundles import DEFAULTS
+
+import weft.node
 from weft.core import tclbundle
 
 RUNNER = Path(weft.node.__file__).with_name("runner.tcl")
-PLAIN = [sys.executable, "-c", "import sys, tkinter; tkinter.Tcl().evalfile(sys.argv[1])"]
+BEGIN_PLAIN = (
+    "import os, sys, tkinter; t = tkinter.Tcl(); t.createcommand('exit', lambda n=0: os._exit(int(n)));"
+)
+"""tkinter takes `exit` away from its interpreters."""
+PLAIN = [sys.executable, "-c", f"{BEGIN_PLAIN} t.evalfile(sys.argv[1])"]
 """A Tcl interpreter that is no solver; it starts at once."""
+PLAIN_STDIN = [sys.executable, "-c", f"{BEGIN_PLAIN} t.eval(sys.stdin.read())"]
 OPENSEES = [sys.executable, "-m", "opensees"]
 """OpenSees as a Tcl interpreter, from PyPI."""
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")

@@ -21,6 +21,7 @@ from weft.errors import BackendError, FolderError, WeftError
 from weft.service.faults import Fault
 from weft.tapis import files as tapis_files
 from weft.tapis.files import BadSource, Damaged, Files
+from weft.tapis.form import Form
 from weft.tapis.session import Rejected, Session
 
 STORAGE = "storage"
@@ -164,6 +165,18 @@ def test_what_is_not_ours_is_refused_at_once(session: Session, served: Served) -
     with pytest.raises(Rejected) as refusal:
         files.upload(b"x", "nowhere", "ann/x")
     assert refusal.value.status == 404
+
+
+def test_nothing_that_is_wrong_gets_there_in_full(tmp_path: Path) -> None:
+    """Whatever a service makes of a body without an end, what it has of the file is too short."""
+    source = tmp_path / "source"
+    for size in (1, 2**20, 2**20 + 1, 3 * 2**20):
+        source.write_bytes(b"x" * size)
+        form = Form(source, "0" * 64)
+        sent: list[bytes] = []
+        with pytest.raises(BadSource):
+            sent.extend(form)
+        assert len(b"".join(sent)) - len(form._head) < size
 
 
 # ---- parts
@@ -361,7 +374,16 @@ def test_deleting_is_done_when_it_is_gone(files: Files, served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"result": 3}', b'{"result": [{"path": "x"}]}', b"\xff"]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"result": 3}',
+        b'{"status": "success"}',
+        b'{"result": [{"path": "x"}]}',
+        b"\xff",
+    ],
 )
 def test_an_answer_without_sense_is_no_fact(
     session: Session, monkeypatch: pytest.MonkeyPatch, body: bytes

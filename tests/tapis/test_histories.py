@@ -135,6 +135,13 @@ def test_transfers_are_told_with_their_waits() -> None:
     assert (failed.status, failed.why) == ("FAILED", "no room on storage")
 
 
+def test_a_transfer_that_is_told_twice_counts_once() -> None:
+    entry = recorded("finished").entries[-2]
+    before = {**entry, "transferSummary": {"status": "IN_PROGRESS", "totalTransfers": 90}, "eventDetail": ""}
+    assert [(each.files, each.status) for each in transfers_of([before])] == [(90, "IN_PROGRESS")]
+    assert [(each.files, each.status) for each in transfers_of([before, entry])] == [(90, "COMPLETED")]
+
+
 def test_what_was_seen_by_looking_now_and_then_is_uncertain() -> None:
     found = {span.name: span.uncertain for span in job_of("finished").phases if span.uncertain}
     # The transfers tell by themselves when they were over.

@@ -520,6 +520,12 @@ def test_a_full_disk_does_not_stop_a_renewal(
     monkeypatch.setattr(loginfile, "write", full)
     with login.session() as session:
         assert [ask(session), ask(session)] == ["ann", "ann"]
+        monkeypatch.undo()
+        monkeypatch.setenv("WEFT_HOME", str(home))
+        monkeypatch.setattr(renewal, "PAUSE", 0.0)
+        served.service.faults.use([Fault(kind="token", where="userinfo", left=1)])
+        assert ask(session) == "ann"
+        assert refreshes(served.url) == 2, "the tokens that could not be saved were good for the next"
 
 
 def test_what_a_process_left_that_died_renewing(

@@ -11,10 +11,13 @@ from tests.service.conftest import Served
 from tests.tapis.defined import definition, without_nulls
 
 from weft.errors import BackendError, CheckFailed, NotLoggedIn, UsageError, WeftError
+from weft.service.faults import Fault
 from weft.tapis.catalogue import apps, find_app, ids
 from weft.tapis.preflight import Ready, Wants, ready
 from weft.tapis.session import Session
 
+ELSEWHERE = "vm.example.org"
+"""A host that the service does not take for this machine, so that one has to log in there."""
 PYTHON = Wants(app="python", storage="storage")
 
 
@@ -25,9 +28,10 @@ def failed(session: Session, **wants: Any) -> CheckFailed:
     return caught.value
 
 
-def make_system(session: Session, name: str, folder: Path, **other: Any) -> None:
-    told = without_nulls(definition("system-vm")) | {"id": name, "host": "localhost", "rootDir": str(folder)}
-    session.call("systems.createSystem", **{**told, **other})
+def make_system(session: Session, name: str, folder: Path | None = None, **other: Any) -> None:
+    told = without_nulls(definition("system-vm")) | {"id": name}
+    here = {"host": "localhost", "rootDir": str(folder)} if folder else {}
+    session.call("systems.createSystem", **{**told, **here, **other})
 
 
 def make_app(session: Session, name: str, **other: Any) -> None:
@@ -140,8 +144,8 @@ CREATED_WITH = frozenset(
 )
 
 
-def test_keys_that_tapis_can_make_are_made(session: Session, tmp_path: Path) -> None:
-    make_system(session, "with-tms", tmp_path, defaultAuthnMethod="TMS_KEYS")
+def test_keys_that_tapis_can_make_are_made(session: Session) -> None:
+    make_system(session, "with-tms", host=ELSEWHERE, defaultAuthnMethod="TMS_KEYS")
     who = {"systemId": "with-tms", "userName": session.user}
     with pytest.raises(WeftError):
         session.call("systems.checkUserCredential", **who)
@@ -150,9 +154,9 @@ def test_keys_that_tapis_can_make_are_made(session: Session, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("method", "hint"), [("PASSWORD", "password=..."), ("TOKEN", "in the portal")])
-def test_other_keys_are_asked_for(session: Session, tmp_path: Path, method: str, hint: str) -> None:
+def test_other_keys_are_asked_for(session: Session, method: str, hint: str) -> None:
     name = f"with-{method.lower()}"
-    make_system(session, name, tmp_path, defaultAuthnMethod=method)
+    make_system(session, name, host=ELSEWHERE, defaultAuthnMethod=method)
     missing = failed(session, system=name)
     assert missing.where == "tapis.system" and "no way to log in" in missing.what and hint in missing.hint
     assert failed(session, storage=name).where == "tapis.storage"
@@ -167,10 +171,10 @@ def test_where_all_act_as_one_user_credentials_are_the_owners_matter(
 
 def test_bad_weather_is_not_a_failed_check(session: Session, served: Served) -> None:
     for name in ("apps", "systems"):
-        served.service.faults.use([{"kind": "status", "status": 503, "where": f"/v3/{name}/"}])
+        served.service.faults.use([Fault(kind="status", status=503, where=f"/v3/{name}/")])
         with pytest.raises(BackendError):
             ready(session, PYTHON)
-    served.service.faults.use([{"kind": "token", "where": "/v3/systems"}])
+    served.service.faults.use([Fault(kind="token", where="/v3/systems")])
     with pytest.raises(NotLoggedIn):
         ready(session, PYTHON)
 

@@ -26,7 +26,7 @@ from requests.exceptions import (
     SSLError,
     Timeout,
 )
-from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
+from urllib3.exceptions import HTTPError, InvalidHeader, NameResolutionError, NewConnectionError
 from urllib3.util.retry import Retry
 
 SAFE = frozenset({"GET", "HEAD"})
@@ -91,7 +91,9 @@ class Connection(requests.Session):
         kwargs["timeout"] = kwargs.get("timeout") or self._timeout
         kwargs["allow_redirects"] = False  # the token would go along to wherever the answer points
         given = (kwargs.get(name) for name in ("proxies", "stream", "verify", "cert"))
-        kwargs |= self.merge_environment_settings(request.url, *given)  # tapipy forgets REQUESTS_CA_BUNDLE
+        kwargs |= self.merge_environment_settings(
+            request.url or "", *given
+        )  # tapipy forgets REQUESTS_CA_BUNDLE
         safe = request.method in SAFE if noted.safe is None else noted.safe
         try:
             noted.response = self._tried(request, kwargs, self._retries if safe else 0)
@@ -144,7 +146,7 @@ def in_words(problem: OSError) -> str:
         return "no answer came in time"
     if isinstance(problem, SSLError):
         return f"its certificate is not accepted ({_system_words(reason) or 'TLS failed'})"
-    if type(reason).__name__ == "NameResolutionError":  # urllib3 has it since 2.0
+    if isinstance(reason, NameResolutionError):
         return "there is no host of this name, or no network"
     if isinstance(reason, NewConnectionError):
         return f"no connection could be made ({_system_words(reason) or 'unreachable'})"

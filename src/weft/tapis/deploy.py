@@ -41,6 +41,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     image: str
     shared: tuple[str, ...] = ()
     public: bool = False
+    archive_shared: bool = False
+    """May those who use it read the archive by themselves, and not only through jobs of the app?"""
 
 
 def check(session: Session, app: AppFolder) -> list[Finding]:
@@ -87,7 +89,7 @@ def deploy(
         image = Address.parse(there["containerImage"])
     _put(session, image, content)
     _register(session, definition, state)
-    _share(session, definition["id"], image, share, public)
+    readable = _share(session, definition["id"], image, share, public)
     return Deployment(
         id=definition["id"],
         version=definition["version"],
@@ -95,6 +97,7 @@ def deploy(
         image=str(image),
         shared=tuple(share),
         public=public,
+        archive_shared=readable,
     )
 
 
@@ -184,15 +187,25 @@ def _register(session: Session, definition: dict[str, Any], state: str) -> None:
         session.call("apps.putApp", appId=definition["id"], appVersion=definition["version"], **changed)
 
 
-def _share(session: Session, app: str, image: Address, users: Iterable[str], public: bool) -> None:
-    """Let others use the app, and read its archive: their jobs fetch it."""
-    names = list(users)
+def _share(session: Session, app: str, image: Address, users: Iterable[str], public: bool) -> bool:
+    """Let others use the app, and read its archive; is that readable to them by itself?
+
+    Who may use an app has its jobs fetch the archive with the rights of the app's owner. To share the file too helps
+    where that does not reach; only the owner of a system may do it.
+    """
+    names, place = list(users), {"systemId": image.system, "path": image.path}
     if names:
         session.call("apps.shareApp", appId=app, users=names)
-        session.call("files.sharePath", systemId=image.system, path=image.path, users=names)
     if public:
         session.call("apps.shareAppPublic", appId=app)
-        session.call("files.sharePathPublic", systemId=image.system, path=image.path)
+    try:
+        if names:
+            session.call("files.sharePath", **place, users=names)
+        if public:
+            session.call("files.sharePathPublic", **place)
+    except Rejected:
+        return False
+    return bool(names or public)
 
 
 def _no_system(app: AppFolder, named: str, refusal: Rejected) -> Finding:

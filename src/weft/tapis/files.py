@@ -100,8 +100,13 @@ class Files:
 
     def _send(self, form: Form, system: str, path: str, verify: bool) -> None:
         headers = {"Content-Type": form.content_type}
-        with closing(self._ask("POST", "ops", system, path, data=form, headers=headers)) as answer:
-            _result(answer)
+        try:
+            with closing(self._ask("POST", "ops", system, path, data=form, headers=headers)) as answer:
+                _result(answer)
+        except WeftError:
+            if form.problem is not None:  # the request broke off because of the file
+                raise form.problem from None
+            raise
         if verify:
             found = self.stat(system, path)
             if found is None or found.size != form.size:
@@ -182,7 +187,10 @@ class Files:
             with closing(answer), part.open("r+b" if have else "wb") as file:
                 file.seek(at)
                 for chunk in _chunks(answer):
-                    file.write(chunk)
+                    room = found.size - file.tell()
+                    file.write(chunk[:room])
+                    if len(chunk) > room:  # it has grown since it was looked at
+                        break
                 came = file.tell()
         except OSError as error:
             raise FolderError(
@@ -288,13 +296,15 @@ class Files:
 
 
 def _result(answer: requests.Response) -> Any:
-    """What an answer in Tapis' envelope says; BackendError when it is none."""
+    """What an answer in Tapis' envelope says, None if nothing; BackendError when it is no such answer."""
     body = b"".join(_chunks(answer))
     try:
-        return json.loads(body)["result"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        what = f"the service sent no sound answer: {body[:80]!r}"
-        raise _Broken(what, where=answer.url, hint="try again") from error
+        envelope = json.loads(body) if body else {"status": "success"}
+    except (ValueError, RecursionError):
+        envelope = None
+    if not isinstance(envelope, dict) or not {"result", "status"} & set(envelope):
+        raise _Broken(f"the service sent no sound answer: {body[:80]!r}", where=answer.url, hint="try again")
+    return envelope.get("result")
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:

@@ -22,10 +22,12 @@ class Form:
     def __init__(self, source: Path | bytes, sha256: str) -> None:
         self.source = source
         self._sha256 = sha256
+        self.problem: BadSource | None = None
+        """Why the body broke off, if it did; an HTTP library may make something else of it."""
         try:
             self.size = len(source) if isinstance(source, bytes) else source.stat().st_size
         except OSError as error:
-            raise _unreadable(source, error) from error
+            raise self._bad(f"it cannot be read: {error.strerror or error}") from error
         cut = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={cut}"
         said = 'Content-Disposition: form-data; name="file"; filename="file"\r\nContent-Type: application/octet-stream'
@@ -36,22 +38,26 @@ class Form:
         return len(self._head) + self.size + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
+        """The body, anew each time.
+
+        The last piece is held back until all is known to be right: a service may keep what came of a body that ends
+        early, and what is too short is seen by its size.
+        """
         yield self._head
         digest = hashlib.sha256()
-        sent = 0
+        held, read = b"", 0
         for chunk in self._chunks():
-            sent += len(chunk)
-            if sent > self.size:
+            read += len(chunk)
+            if read > self.size:
                 break
             if self._sha256:
                 digest.update(chunk)
-            yield chunk
-        # A body without its end is none, so that what is wrong does not take its place.
-        if sent != self.size or (self._sha256 and digest.hexdigest() != self._sha256):
-            name = f"{self.size:,} bytes" if isinstance(self.source, bytes) else str(self.source)
-            raise BadSource(
-                "the file is no longer what it was", where=name, hint="try again when it is finished"
-            )
+            if held:
+                yield held
+            held = chunk
+        if read != self.size or (self._sha256 and digest.hexdigest() != self._sha256):
+            raise self._bad("it is no longer what it was", hint="try again when nobody writes it")
+        yield held
         yield self._tail
 
     def _chunks(self) -> Iterator[bytes]:
@@ -64,9 +70,9 @@ class Form:
                 while chunk := file.read(_CHUNK):
                     yield chunk
         except OSError as error:
-            raise _unreadable(self.source, error) from error
+            raise self._bad(f"it cannot be read: {error.strerror or error}") from error
 
-
-def _unreadable(source: Path | bytes, error: OSError) -> BadSource:
-    what = f"a file to upload cannot be read: {error.strerror or error}"
-    return BadSource(what, where=str(source), hint="put it back, or correct its path")
+    def _bad(self, what: str, hint: str = "put it back, or correct its path") -> BadSource:
+        name = f"{len(self.source):,} bytes" if isinstance(self.source, bytes) else str(self.source)
+        self.problem = BadSource(f"a file to upload is not usable: {what}", where=name, hint=hint)
+        return self.problem

@@ -226,14 +226,8 @@ def seconds(text: object) -> float:
 
 
 def _timed(entries: Iterable[Entry]) -> Iterable[tuple[float, Entry]]:
-    """Each event once, with its time; without a time it says nothing to us."""
-    known = set()
-    for entry in entries:
-        at = seconds(entry.get("created"))
-        key = (at, str(entry))
-        if at and key not in known:
-            known.add(key)
-            yield at, entry
+    """Each event with its time; without one it says nothing to us."""
+    return ((at, entry) for entry in entries if (at := seconds(entry.get("created"))))
 
 
 def new_status(entry: Entry) -> str:

@@ -42,7 +42,7 @@ class Renewal:
 
     def __init__(self, login: Login, open_door: Callable[[str], Session]) -> None:
         self.user, self.tenant = login.user, login.tenant
-        self._login = login
+        self._login = self._saved = login
         self._path = loginfile.path_of(login.base_url)
         self._open_door = open_door
         self._turn = threading.Lock()
@@ -66,9 +66,8 @@ class Renewal:
     def replaced(self, token: str) -> str:
         with self._turn:
             if self._login.access_token == token:
-                if (
-                    time.monotonic() - self._renewed_at < PAUSE
-                ):  # whatever it minds, it is not the token's age
+                # Whatever the service minds in a new token, it is not its age.
+                if time.monotonic() - self._renewed_at < PAUSE:
                     raise self._over("the service refuses a token that it has just given")
                 self._renew(force=True)
             return self._login.access_token
@@ -91,12 +90,14 @@ class Renewal:
                 raise
 
     def _take_up(self) -> None:
-        """Go on with what is saved: another process, or `weft login`, may have renewed it."""
+        """Go on with what is saved if that is new: of another process, or of `weft login`."""
         saved = loginfile.read(self._path)
+        if saved == self._saved:
+            return
         if (saved.user, saved.tenant) != (self.user, self.tenant):
             what = f"the saved login is now that of {saved.user}, and this was begun as {self.user}"
             raise NotLoggedIn(what, where=saved.base_url, hint=f"`weft login --user {self.user}`")
-        self._login = saved
+        self._login = self._saved = saved
 
     def _check_askable(self, needed: bool) -> None:
         """Is there a way to ask, and was the last time long enough ago?"""
@@ -129,8 +130,9 @@ class Renewal:
 
     def _save(self, login: Login) -> None:
         self._login = login
-        with suppress(FolderError):  # this process has the new tokens, and the next renewal saves again
+        with suppress(FolderError):  # this process goes on with the new tokens, and saves the next ones
             loginfile.write(login)
+            self._saved = login
 
     def _over(self, what: str) -> NotLoggedIn:
         base_url = self._login.base_url

@@ -199,7 +199,7 @@ class Session:
         response.close()
         token = self._tokens.replaced(token)
         if not again:
-            what = "the token was refused, and has been renewed; nothing was sent to the end"
+            what = "the token had expired while something was sent, and has been renewed: send it again"
             raise BackendError(what, where=self.base_url)
         return send(token)
 
@@ -313,12 +313,17 @@ class _Call:
 
 def _operation(client: Any, name: str) -> Any:
     service, _, identifier = name.partition(".")
-    resource = getattr(client, service, None)
-    operation = getattr(resource, identifier, None) if hasattr(resource, "resource_spec") else None
-    if hasattr(operation, "op_desc"):
-        return operation
-    known = [each for each, one in vars(resource).items() if hasattr(one, "op_desc")] if resource else []
-    raise WrongArguments(f"tapipy knows no operation `{name}`", hint=did_you_mean(identifier, known))
+    services = _parts(client, "resource_spec")
+    operations = _parts(services.get(service), "op_desc")
+    if identifier in operations:
+        return operations[identifier]
+    hint = did_you_mean(identifier, operations) if operations else did_you_mean(service, services)
+    raise WrongArguments(f"tapipy knows no operation `{name}`", hint=hint)
+
+
+def _parts(whole: object, mark: str) -> dict[str, Any]:
+    """Those attributes that have themselves the attribute ``mark``."""
+    return {name: part for name, part in getattr(whole, "__dict__", {}).items() if hasattr(part, mark)}
 
 
 def _through_tapipy(

@@ -96,7 +96,7 @@ def ends_with_another(wrapper: Wrapper) -> Iterator[Fault]:
         return
     last = wrapper.commands[ends[-1]]
     later = wrapper.commands[working[-1] + 1 :]
-    if any(tells_failure(each) for each in later) or last.before == "&&":
+    if any(tells_failure(each) for each in later) or last.before in ("&&", "|"):
         return
     if last.name in LITTLE - {"exit", "wait", "eval", "env", "command", "return"}:
         yield last.line, last.name
@@ -141,7 +141,7 @@ def code_elsewhere(wrapper: Wrapper) -> Iterator[Fault]:
 
 
 def without_root(wrapper: Wrapper) -> Iterator[Fault]:
-    if any("_tapisSysRootDir" in word.text for each in wrapper.all for word in each.words):
+    if any("_tapisSysRootDir" in word.text for each in wrapper.all for word in each.everything):
         return
     for command in wrapper.commands:
         for operator, word in command.redirects:

@@ -51,11 +51,15 @@ class Command(Struct, frozen=True):
         """Is its exit code looked at right away, as of the condition of an ``if``?"""
         return self.after in ("&&", "||") or bool({"if", "elif", "while", "until", "!"} & set(self.lead))
 
+    @property
+    def everything(self) -> list[Word]:
+        """Its words, and the files of its redirections."""
+        return [*self.words, *(word for _, word in self.redirects)]
+
     def reads(self, variable: str) -> bool:
         """Does it use the value of a variable, given as in ``$?``?"""
-        words = [*self.words, *(word for _, word in self.redirects)]
         braced = f"${{{variable[1:]}}}"
-        return any(variable in word.live or braced in word.live for word in words)
+        return any(variable in word.live or braced in word.live for word in self.everything)
 
 
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=")
