@@ -61,6 +61,7 @@ integrator DisplacementControl 14 1 [expr {$target / $steps}]
 
 set push [open push.out w]
 set strength 0.0
+set at 0.0
 set stiffness 0.0
 for {set step 1} {$step <= $steps} {incr step} {
     if {[analyze 1] != 0} {

@@ -352,6 +352,21 @@ def test_a_service_with_a_wrong_clock_is_moved_to_ours(wrong: float, begins: flo
     assert found[-1][2] == 132
 
 
+def test_a_job_that_was_asked_for_again_may_be_of_the_first_time() -> None:
+    """The answer to the first request was lost: the job was made then, and found after the second."""
+    job = {"job": "j"}
+    facts: list[AnyEvent] = [
+        ev.JobPlanned(at=START, kind=Kind.CASES, backend="tapis", cases=["a"], revision="r", **job),
+        ev.JobSubmitSent(at=START + 1, **job),
+        ev.JobNotFound(at=START + 50, **job),
+        ev.JobSubmitSent(at=START + 60, **job),
+        ev.JobSubmitted(at=START + 61, native="x", **job),
+        ev.JobEnded(at=START + 132, outcome=Outcome.FINISHED, **job),
+    ]
+    found = spans(profile_of([*facts, told(*ACCOUNT)]).jobs[0])
+    assert ("PENDING", 2, 4) in found
+
+
 def test_a_service_whose_clock_runs_faster_leaves_no_gap() -> None:
     found = spans(at_a_service(told(*((phase, 30 * at) for phase, at in ACCOUNT))))
     assert all(end == start for (_, _, end), (_, start, _) in pairwise(found))

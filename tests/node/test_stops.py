@@ -57,6 +57,19 @@ def test_sigterm_stops_records_and_packs(tmp_path: Path, number: int) -> None:
     assert job.processes() == []
 
 
+def test_a_job_that_is_asked_by_a_file_ends_in_good_order(tmp_path: Path) -> None:
+    job = Job(tmp_path, "echo a > a.out", "echo b > b.out; sleep 60", "sleep 60", keep=["*.out"], slots=1)
+    with job.start() as process:
+        job.wait_for("start", 2)
+        (job.folder / "stop").touch()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert job.outcomes() == {"c0": "FINISHED", "c1": "INTERRUPTED"}
+    assert job.end()["why"].startswith("asked to stop")
+    assert job.outputs() == {"c0/a.out": b"a\n", "c1/b.out": b"b\n"}
+    assert job.processes() == []
+
+
 def test_a_case_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     ignore = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
     job = Job(tmp_path, {"command": ignore, "minutes": 0.005}, ignore, grace_s=0.3)

@@ -59,8 +59,8 @@ class Relay:
         with contextlib.suppress(OSError):
             while data := service.recv(65_536):
                 data = data if left is None else data[:left]
-                client.sendall(data)
                 self.down += len(data)
+                client.sendall(data)
                 if left is not None:
                     left -= len(data)
                     if left <= 0:

@@ -77,6 +77,7 @@ def test_what_is_not_said_has_the_defaults_of_tapis() -> None:
     assert bare.slots == () and bare.log == "tapisjob.out" and bare.archives_failures
     everything = app("everything")
     assert everything.slot("Trace").mode is Mode.INCLUDE_ON_DEMAND
+    assert app("sleeper").slot("env:MAIN_CLASS").mode is Mode.INCLUDE_BY_DEFAULT
     assert (everything.log, everything.dynamic_system, everything.label) == ("run.log", True, "All of it")
     assert (everything.max_jobs, everything.max_jobs_per_user) == (None, 7)
 

@@ -9,6 +9,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,15 @@ def made(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def bob(served: Served, session: Session) -> Iterator[Session]:
-    login.log_in(served.url, "bob", PASSWORD)
-    with login.session(served.url) as speaking:
-        yield speaking
+def session_of(served: Served, session: Session) -> Iterator[Callable[[str], Session]]:
+    """Sessions of other users than ann."""
+    with ExitStack() as opened:
+
+        def make(user: str) -> Session:
+            login.log_in(served.url, user, PASSWORD)
+            return opened.enter_context(login.session(served.url))
+
+        yield make
 
 
 def change(folder: Path, **values: Any) -> None:
@@ -198,28 +204,33 @@ def test_where_the_archive_goes(session: Session, made: Callable[..., Path]) -> 
     assert all(image(session, each) for each in (usual, chosen, system))
 
 
-def test_others_use_what_is_shared(session: Session, bob: Session, made: Callable[..., Path]) -> None:
+def test_others_use_what_is_shared(session_of: Callable[[str], Session], made: Callable[..., Path]) -> None:
+    """Its owner owns the storage, too; otherwise nobody could be let read the archive."""
     app = appfolder.read(made("shared"))
-    deploy(session, app)
+    weft, bob = session_of("weft"), session_of("bob")
+    assert deploy(weft, app).archive_shared is False
     with pytest.raises(Rejected):
         registered(bob, "shared")
-    deploy(session, app, share=["bob"])
+    assert deploy(weft, app, share=["bob"]).archive_shared
     job = submitted(bob, "shared", "python", "x.py", "print('mine')\n")
     assert (job["status"], job["owner"]) == ("FINISHED", "bob"), job["lastMessage"]
     assert job["archiveSystemDir"].startswith("/bob/"), "not the directory of the app's owner"
 
 
-def test_public_apps(session: Session, bob: Session, made: Callable[..., Path]) -> None:
-    app = appfolder.read(made("public"))
-    done = deploy(session, app, public=True)
-    assert done.public
+def test_public_apps(session_of: Callable[[str], Session], made: Callable[..., Path]) -> None:
+    weft, bob = session_of("weft"), session_of("bob")
+    done = deploy(weft, appfolder.read(made("public")), public=True)
+    assert done.public and done.archive_shared
     assert registered(bob, "public")["isPublic"] is True
     assert submitted(bob, "public", "python", "x.py", "print('mine')\n")["status"] == "FINISHED"
 
 
-def test_an_id_of_another_user(session: Session, bob: Session, made: Callable[..., Path]) -> None:
-    folder = made("taken")
-    deploy(session, appfolder.read(folder), share=["bob"])
+def test_an_id_of_another_user(
+    session: Session, session_of: Callable[[str], Session], made: Callable[..., Path]
+) -> None:
+    folder, bob = made("taken"), session_of("bob")
+    done = deploy(session, appfolder.read(folder), share=["bob"])
+    assert done.shared == ("bob",) and not done.archive_shared, "the storage is not hers"
     change(folder, description="mine")
     with pytest.raises(CheckFailed):
         deploy(bob, appfolder.read(folder))

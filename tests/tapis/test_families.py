@@ -82,6 +82,11 @@ def test_an_unknown_app_is_known_by_its_slots_and_trusted_in_nothing() -> None:
         assert "not known" in found.why_finished and found.can == ()
 
 
+def test_a_program_that_is_not_offered_is_not_taken_for_granted() -> None:
+    found = family_of(structs.replace(app("mp-or-sp"), id="mine"))  # its Main Program offers no python3
+    assert (found.id, found.runner) == ("opensees-s3", "tcl")
+
+
 def test_a_known_id_with_other_slots_is_looked_at_again() -> None:
     found = family_of(structs.replace(app("python"), id="opensees-mp-s3"))
     assert (found.runner, found.known) == ("python", False)

@@ -350,6 +350,17 @@ def test_a_damaged_file_is_read_again(session: Session, hello: str, home: Path, 
     assert histories.read(session, hello) == again
 
 
+@pytest.mark.parametrize("change", [{"uuid": NOBODY}, {"status": "RUNNING"}, {"status": []}])
+def test_a_file_of_another_job_or_time_is_not_believed(
+    session: Session, hello: str, home: Path, change: dict[str, Any]
+) -> None:
+    first = histories.read(session, hello)
+    (file,) = (home / "histories").rglob("*.json")
+    changed = msgspec.structs.replace(first, job={**first.job, **change})
+    file.write_bytes(msgspec.json.encode(changed))
+    assert histories.read(session, hello).job == first.job
+
+
 def test_a_job_that_is_not_over_is_not_kept(session: Session, hello: str, home: Path) -> None:
     going = {
         "getJob": lambda job, _: {**job, "status": "RUNNING"},

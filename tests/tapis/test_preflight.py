@@ -162,10 +162,9 @@ def test_other_keys_are_asked_for(session: Session, method: str, hint: str) -> N
     assert failed(session, storage=name).where == "tapis.storage"
 
 
-def test_where_all_act_as_one_user_credentials_are_the_owners_matter(
-    session: Session, tmp_path: Path
-) -> None:
-    make_system(session, "as-one", tmp_path, defaultAuthnMethod="PASSWORD", effectiveUserId="service-user")
+def test_where_all_act_as_one_user_credentials_are_the_owners_matter(session: Session) -> None:
+    other = {"defaultAuthnMethod": "PASSWORD", "effectiveUserId": "service-user"}
+    make_system(session, "as-one", host=ELSEWHERE, **other)
     assert ready(session, Wants(app="python", system="as-one")).system.effective_user == "service-user"
 
 

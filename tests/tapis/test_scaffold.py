@@ -15,6 +15,7 @@ from weft.service.apps import rules
 from weft.service.apps.model import App
 from weft.service.asking import checked
 from weft.tapis.apps import App as Read
+from weft.tapis.families import family_of
 from weft.tapis.scaffold import DEFINITION, KINDS, WRAPPER, app_files
 
 BASH = shutil.which("bash") or "/bin/bash"
@@ -49,7 +50,7 @@ def test_everything_is_filled_in(kind: str, batch: bool) -> None:
     files = app_files("my-app", kind, batch=batch)
     assert set(files) == {WRAPPER, DEFINITION, "README.md", f"sample/{KINDS[kind].script}"}
     placeholders = [
-        f"@{word}@" for word in ("name", "about", "script", "module", "run", "kind", "job_type", "queue")
+        f"@{word}@" for word in ("name", "about", "script", "module", "run", "runner", "job_type", "queue")
     ]
     assert not any(each in text for text, _ in files.values() for each in placeholders)
     definition = json.loads(files[DEFINITION][0])
@@ -64,6 +65,9 @@ def test_the_definition_is_one_that_the_service_takes(kind: str) -> None:
     assert rules.complaints(made) == []
     read = Read.from_definition(definition)
     slot, inputs = read.slot("Main Script"), read.input("Input Directory")
+    told = definition["notes"]["weft"]["family"]
+    family = family_of(read, told)
+    assert family.runner == ("tcl" if kind == "tcl" else "python") and family.trust_exit_code
     assert slot and slot.mode == "REQUIRED" and inputs and inputs.target == "inputDirectory"
 
 

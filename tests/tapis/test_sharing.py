@@ -85,11 +85,22 @@ def test_a_shared_job_can_be_read_and_its_outputs_too(as_user: Callable[[str], S
     assert sorted(each["jobResource"] for each in shared) == sorted(RESOURCES)
 
 
-def test_sharing_again_adds_only_what_is_missing(as_user: Callable[[str], Session]) -> None:
+def test_sharing_again_adds_only_what_is_missing(
+    as_user: Callable[[str], Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ann = as_user("ann")
     uuid = run(ann)
     ann.call("jobs.shareJob", jobUuid=uuid, grantee="bob", jobResource=["JOB_HISTORY"], jobPermission="READ")
+    asked: list[Any] = []
+    call = ann.call
+
+    def heard(name: str, **arguments: Any) -> Any:
+        asked.append(arguments.get("jobResource"))
+        return call(name, **arguments)
+
+    monkeypatch.setattr(ann, "call", heard)
     assert statuses(share(ann, [uuid, uuid], ["bob"]))[:1] == [(uuid, "shared")]
+    assert [each for each in asked if each] == [[name for name in RESOURCES if name != "JOB_HISTORY"]]
     before = len(ann.call("jobs.getJobHistory", jobUuid=uuid))
     assert statuses(share(ann, [uuid], ["bob"]))[:1] == [(uuid, "already")]
     assert len(ann.call("jobs.getJobHistory", jobUuid=uuid)) == before

@@ -349,6 +349,7 @@ class TapisBackend:
     # Stopping
 
     def cancel(self, natives: Mapping[str, str]) -> None:
+        self.look(natives)
         self._each(self._cancel, list(natives.values()), AT_ONCE)
 
     def _cancel(self, native: str) -> None:

@@ -9,6 +9,7 @@ travels to the compute node beside its bundle and must work there alone: Python 
     results.jsonl   records, one JSON object per line: the truth about the cases
     out-000.zip ... what the cases left that is to be kept (only if there is something)
     runner.pid      who is running this job, so that nobody runs it twice
+    stop            put there by whoever wants the job to end in good order
 
 Theory of operation
 -------------------
@@ -201,6 +202,13 @@ class Job:
         if self.unreadable is None and self.bundle.claim:
             self.claim_note = take_claim(self.bundle.claim, self.bundle.job)
         self.records = Records(os.path.join(self.folder, "results.jsonl"))  # only one runner can make it
+        self.records.every_second = self.look_for_stop
+
+    def look_for_stop(self) -> None:
+        """End in good order where somebody who can reach only our files asks for it; a service would kill us."""
+        if not self.signals.stop and os.path.exists(os.path.join(self.folder, "stop")):
+            self.signals.stop = "asked to stop"
+            self.signals.wake()
 
     def read_bundle(self) -> None:
         self.bundle = Bundle(os.path.join(self.folder, "bundle.zip"))
@@ -1750,6 +1758,7 @@ class Records:
     def __init__(self, path: str) -> None:
         self.path = path
         self.before_sync: Any = None  # what records speak of must be on disk before them
+        self.every_second: Any = None
         self.lock = threading.Lock()
         self.dirty = False
         self.failure: Optional[OSError] = None  # of a sync
@@ -1801,6 +1810,8 @@ class Records:
 
     def sync_every_second(self) -> None:
         while not self.closed.wait(1.0):
+            if self.every_second:
+                self.every_second()
             try:
                 self.sync()
             except OSError as error:  # told once only, so the next write has to say so

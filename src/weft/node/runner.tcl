@@ -93,7 +93,7 @@ proc ::weft::attempt {script} {
 proc ::weft::find_folder {} {
     set script [info script] ;# empty where the script comes from stdin
     set beside [file dirname [file normalize $script]]
-    return [expr {$script ne "" && [file exists $beside/bundle.zip] ? $beside : [pwd]}]
+    return [choose [expr {$script ne "" && [file exists $beside/bundle.zip]}] $beside [pwd]]
 }
 
 # Asks a command that only parallel solvers have.
@@ -294,12 +294,16 @@ proc ::weft::take_members {names first_host} {
     foreach name $names {
         regexp {^hello\.(\d+)\.(.*)\.(\d+)\.\d+$} $name -> rank host pid
         # Only of a process that is seen now can it be told later that it is gone.
-        set seen [expr {$host eq [info hostname] && [file exists /proc/$pid]}]
+        set seen [expr {$host eq [info hostname] && [is_alive $pid]}]
         dict set members $rank [list $host $pid $seen]
         lappend all $host
     }
     set hosts [llength [lsort -unique $all]]
     set ranks [expr {[dict size $members] + 1}]
+}
+
+proc ::weft::is_alive {pid} {
+    return [expr {![catch {read_whole /proc/$pid/stat} about] && ![regexp {\) Z [^)]*$} $about]}]
 }
 
 # Returns the ranks out of these that are not done yet, and those that have died.
@@ -309,7 +313,7 @@ proc ::weft::not_done {among} {
     set dead {}
     foreach rank $among {
         lassign [dict get $members $rank] host pid seen
-        set gone [expr {$seen && ![file exists /proc/$pid]}] ;# before looking for what it did last
+        set gone [expr {$seen && ![is_alive $pid]}] ;# before looking for what it did last
         if {![file exists $meet/done.$rank] && [file exists $meet]} {
             lappend [expr {$gone ? "dead" : "running"}] $rank
         }
@@ -382,7 +386,7 @@ proc ::weft::check_shared {} {
         set root [file join $folder [dict get $entry path]]
         foreach file [dict get $entry files] {
             lassign $file rel size
-            set path [expr {$rel eq "" ? $root : "$root/$rel"}]
+            set path [choose [expr {$rel eq ""}] $root $root/$rel]
             set why ""
             if {[catch {file stat $path about}]} {
                 set why "$path: [string totitle [lindex $::errorCode 2] 0 0]"
@@ -733,8 +737,10 @@ proc ::weft::evaluate {case place} {
     cd $place
     set_parameters $case
     set code [catch {uplevel #0 [list source [dict get $case script]]} said]
-    set info [own_words [expr {[info exists ::errorInfo] ? $::errorInfo : ""}]]
-    set errorcode [expr {[info exists ::errorCode] ? $::errorCode : ""}]
+    set info ""
+    set errorcode ""
+    catch {set info [own_words $::errorInfo]}
+    catch {set errorcode $::errorCode}
     clear_up $channels
     if {$exited ne ""} {
         return [expr {$exited ? [list FAILED "exit $exited" $exited ""] : [list FINISHED "" 0 ""]}]
@@ -750,13 +756,13 @@ proc ::weft::evaluate {case place} {
         set info ""
     }
     set why [one_line $said]
-    return [list FAILED [expr {$why eq "" ? "an error without a message" : $why}] 1 [tail $info]]
+    return [list FAILED [choose [expr {$why eq ""}] "an error without a message" $why] 1 [tail $info]]
 }
 
 # Leaves out of an error's trace what is not the script's, but says how it was called.
 proc ::weft::own_words {info} {
     set end [string last "\n    invoked from within\n\"source " $info]
-    return [expr {$end < 0 ? $info : [string range $info 0 [expr {$end - 1}]]}]
+    return [choose [expr {$end < 0}] $info [string range $info 0 [expr {$end - 1}]]]
 }
 
 # Gives a case its parameters as global variables, its arguments as argv, and its environment.
@@ -938,7 +944,7 @@ proc ::weft::judge {case files verdict} {
     if {$outcome eq "FINISHED"} {
         set missing [missing_output $files]
         if {"$missing$bad" ne ""} {
-            set verdict [list FAILED [expr {$missing ne "" ? $missing : $bad}] 0 ""]
+            set verdict [list FAILED [choose [expr {$missing ne ""}] $missing $bad] 0 ""]
         }
     }
     return [list $verdict $result {}]
@@ -1129,7 +1135,7 @@ proc ::weft::matches {pattern rel} {
             append regex [expr {$part eq "**" ? "(?:\[^/\]+/)*" : "[name_regex $part]/"}]
         }
         set last [lindex $parts end]
-        append regex [expr {$last eq "**" ? ".*" : [name_regex $last]}]
+        append regex [choose [expr {$last eq "**"}] .* [name_regex $last]]
         set compiled($pattern) "^(?:${regex}(?:/.*)?)$"
     }
     return [regexp -- $compiled($pattern) $rel]
@@ -1488,8 +1494,12 @@ proc ::weft::zip_add {name path} {
     file stat $path about
     set large [expr {$about(size) > $AT_ONCE}]
     set input [open $path rb]
-    set content [expr {$large ? "" : [read $input]}]
-    set size [expr {$large ? $about(size) : [string length $content]}]
+    set content ""
+    set size $about(size)
+    if {!$large} {
+        set content [read $input]
+        set size [string length $content]
+    }
     zip_make_room [expr {$size + 2 * [string length $name] + 200}]
     set start $zip_offset
     set member [list $name [dos_time $about(mtime)] [expr {$about(mode) & 0o177777}]]
@@ -1614,7 +1624,7 @@ proc ::weft::zip_finish {} {
 
 # Rank 0: completes its ZIP, joins those of the other ranks, removes what the job does not leave.
 proc ::weft::pack_all {} {
-    variable ranks; variable meet; variable members; variable ran_cases; variable zips
+    variable ranks; variable meet; variable members; variable ran_cases; variable zips; variable hosts
     set failed [catch {
         zip_finish
         if {$ran_cases && $ranks > 1} {
@@ -1630,6 +1640,7 @@ proc ::weft::pack_all {} {
     leave_work
     if {[all_ended [dict keys $members]]} {
         remove $meet
+        set hosts 1 ;# nobody else writes records any more
     }
     if {$failed} {
         return -options $options $why
@@ -1714,6 +1725,14 @@ proc ::weft::crc32 {data {crc 0}} {
 
 proc ::weft::now {} {
     return [expr {[clock microseconds] / 1e6}]
+}
+
+# Returns one of two texts. `expr` has an operator for that, but takes what looks like a number for one, and 007 for 7.
+proc ::weft::choose {condition one other} {
+    if {$condition} {
+        return $one
+    }
+    return $other
 }
 
 # Sleeps until a condition holds or it is too late; tells whether it holds.

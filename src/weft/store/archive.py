@@ -46,6 +46,8 @@ class Member(NamedTuple):
     packed: int
     method: int
     crc: int
+    written: tuple[int, int, int, int, int, int] = (1980, 1, 1, 0, 0, 0)
+    """When the case wrote it: year, month, day, hour, minute, second, as ZIP has them."""
 
 
 class Torn(Exception):
@@ -117,14 +119,22 @@ def entries(path: Path) -> Iterator[Member]:
                 sizes=(info.file_size, info.compress_size),
                 method=info.compress_type,
                 crc=info.CRC,
+                written=info.date_time,
             )
 
 
 def _member(
-    name: str, archive: Path, *, header: int, sizes: tuple[int, int], method: int, crc: int
+    name: str,
+    archive: Path,
+    *,
+    header: int,
+    sizes: tuple[int, int],
+    method: int,
+    crc: int,
+    written: tuple[int, int, int, int, int, int],
 ) -> Member:
     case, _, path = name.partition("/")
-    return Member(case, path, sizes[0], archive, header, sizes[1], method, crc)
+    return Member(case, path, sizes[0], archive, header, sizes[1], method, crc, written)
 
 
 # APPNOTE 6.3.9, 4.3.7: signature, version, flags, method, time, date, CRC, packed size, size, two lengths
@@ -151,28 +161,44 @@ def _walk(file: BinaryIO, path: Path) -> Iterator[Member]:
 
 def _local_entry(file: BinaryIO, path: Path, at: int) -> tuple[Member, int]:
     """The entry whose local header is at this offset, and the offset behind its data; or Torn."""
-    _, flags, method, crc, packed, size, name, extra = _local_header(file, at)
+    _, flags, method, moment, crc, packed, size, name, extra = _local_header(file, at)
     if flags & _SIZE_FOLLOWS:
         raise Torn
     if _ZIP64 in (packed, size):
         size, packed = _zip64_sizes(extra)
     text = name.decode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
-    member = _member(text, path, header=at, sizes=(size, packed), method=method, crc=crc)
+    member = _member(
+        text, path, header=at, sizes=(size, packed), method=method, crc=crc, written=_moment(*moment)
+    )
     return member, at + _LOCAL.size + len(name) + len(extra) + packed
 
 
-def _local_header(file: BinaryIO, at: int) -> tuple[int, int, int, int, int, int, bytes, bytes]:
-    """The offset of the data, then flags, method, CRC, packed size, size, name and extra field."""
+def _moment(time: int, date: int) -> tuple[int, int, int, int, int, int]:
+    """A time of MS-DOS (4.4.6), whose years begin with 1980 and whose seconds are even."""
+    return (
+        1980 + (date >> 9),
+        max(1, date >> 5 & 15),
+        max(1, date & 31),
+        min(23, time >> 11),
+        min(59, time >> 5 & 63),
+        min(58, 2 * (time & 31)),
+    )
+
+
+def _local_header(
+    file: BinaryIO, at: int
+) -> tuple[int, int, int, tuple[int, int], int, int, int, bytes, bytes]:
+    """The offset of the data, then flags, method, time and date, CRC, packed size, size, name and extra field."""
     file.seek(at)
     head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(_SIGNATURE):
         raise Torn
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(head)
+    _, _, flags, method, time, date, crc, packed, size, name_length, extra_length = _LOCAL.unpack(head)
     rest = file.read(name_length + extra_length)
     if len(rest) < name_length + extra_length:
         raise Torn
     data = at + len(head) + len(rest)
-    return data, flags, method, crc, packed, size, rest[:name_length], rest[name_length:]
+    return data, flags, method, (time, date), crc, packed, size, rest[:name_length], rest[name_length:]
 
 
 def _zip64_sizes(extra: bytes) -> tuple[int, int]:

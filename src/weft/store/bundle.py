@@ -214,7 +214,9 @@ class BundleWriter:
                 by_job.setdefault(state.cases[case_id].carry, set()).add(case_id)
         for earlier, case_ids in by_job.items():
             for member in carried(self.folder, earlier, case_ids):
-                with archive.open(f"carry/{member.case}/{member.path}", "w", force_zip64=True) as file:
+                info = zipfile.ZipInfo(f"carry/{member.case}/{member.path}", member.written)
+                info.external_attr, info.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+                with archive.open(info, "w", force_zip64=True) as file:
                     for piece in read(member):
                         file.write(piece)
                 found.setdefault(member.case, []).append(member.path)

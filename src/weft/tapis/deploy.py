@@ -26,8 +26,8 @@ from weft.tapis.scaffold import DEFINITION
 from weft.tapis.session import Rejected, Session
 
 _FOLDER = "weft-apps"
-_NOTE = "weft"
-"""The key of the notes below which the fingerprint lies."""
+_NOTE, _CONTENT = "weft", "content"
+"""Keys of the notes below which the fingerprint lies."""
 _NOT_CHANGED = ("id", "version", "owner", "enabled", "versionEnabled", "locked")
 """What a version keeps when it is replaced."""
 
@@ -42,7 +42,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     shared: tuple[str, ...] = ()
     public: bool = False
     archive_shared: bool = False
-    """May those who use it read the archive by themselves, and not only through jobs of the app?"""
+    """Can jobs of those with whom it is shared fetch the archive? Not where the system has another owner."""
 
 
 def check(session: Session, app: AppFolder) -> list[Finding]:
@@ -120,8 +120,8 @@ def _definition(app: AppFolder, version: str, content: bytes) -> dict[str, Any]:
         given["version"] = version
     written = json.dumps(given, sort_keys=True).encode()
     fingerprint = hashlib.sha256(hashlib.sha256(content).digest() + written).hexdigest()
-    notes = given.get("notes")
-    return {**given, "notes": {**(notes if isinstance(notes, dict) else {}), _NOTE: {"content": fingerprint}}}
+    notes = given.get("notes") or {}
+    return {**given, "notes": {**notes, _NOTE: {**(notes.get(_NOTE) or {}), _CONTENT: fingerprint}}}
 
 
 def _place(session: Session, definition: dict[str, Any], system: str, path: str) -> Address:
@@ -153,8 +153,7 @@ def _there(session: Session, definition: dict[str, Any]) -> dict[str, Any] | Non
 def _state(definition: dict[str, Any], there: dict[str, Any] | None, replace: bool) -> str:
     if there is None:
         return "created"
-    notes = there.get("notes")
-    if isinstance(notes, dict) and notes.get(_NOTE) == definition["notes"][_NOTE]:
+    if _content(there) == _content(definition):
         return "unchanged"
     if replace:
         return "replaced"
@@ -163,6 +162,13 @@ def _state(definition: dict[str, Any], there: dict[str, Any] | None, replace: bo
         where=f"app {definition['id']}",
         hint=f'raise "version" in {DEFINITION}, or give --version; --replace changes it for all who use it',
     )
+
+
+def _content(definition: dict[str, Any]) -> str:
+    """The fingerprint of a definition; empty if weft has not deployed it."""
+    notes = definition.get("notes")
+    own = notes.get(_NOTE) if isinstance(notes, dict) else None
+    return str(own.get(_CONTENT, "")) if isinstance(own, dict) else ""
 
 
 def _put(session: Session, image: Address, content: bytes) -> None:
@@ -188,21 +194,21 @@ def _register(session: Session, definition: dict[str, Any], state: str) -> None:
 
 
 def _share(session: Session, app: str, image: Address, users: Iterable[str], public: bool) -> bool:
-    """Let others use the app, and read its archive; is that readable to them by itself?
+    """Let others use the app and read its archive; returns whether their jobs can fetch that.
 
-    Who may use an app has its jobs fetch the archive with the rights of the app's owner. To share the file too helps
-    where that does not reach; only the owner of a system may do it.
+    Jobs of a shared app fetch its archive with the rights of the app's owner on systems that are his own; only the
+    owner of a system may share a file of it.
     """
-    names, place = list(users), {"systemId": image.system, "path": image.path}
+    names = list(users)
     if names:
         session.call("apps.shareApp", appId=app, users=names)
     if public:
         session.call("apps.shareAppPublic", appId=app)
     try:
         if names:
-            session.call("files.sharePath", **place, users=names)
+            session.call("files.sharePath", systemId=image.system, path=image.path, users=names)
         if public:
-            session.call("files.sharePathPublic", **place)
+            session.call("files.sharePathPublic", systemId=image.system, path=image.path)
     except Rejected:
         return False
     return bool(names or public)

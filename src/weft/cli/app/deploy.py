@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from weft.cli.options import json_option
-from weft.errors import CheckFailed, Exit
+from weft.errors import CheckFailed, Exit, WeftError
 
 if TYPE_CHECKING:
+    from weft.tapis.appfolder import AppFolder
     from weft.tapis.deploy import Deployment
     from weft.tapis.linting import Finding
 
@@ -20,6 +22,11 @@ _DONE = {
     "replaced": "replaced",
     "unchanged": "registered already with this content; nothing to do",
 }
+
+_NOT_READABLE = (
+    "warning: their jobs may not be able to fetch the archive: only the owner of a system may share files of it\n"
+    "  remedy: deploy with --system to a system of your own, or with --path to a folder that they may read"
+)
 
 
 @click.command("deploy", short_help="Upload and register an app of your own.")
@@ -67,7 +74,7 @@ def command(
             public=public,
             replace=replace,
         )
-    _tell(done, as_json)
+    _tell(done, app, as_json)
     return Exit.DONE
 
 
@@ -80,7 +87,7 @@ def _stop_at_errors(found: Sequence[Finding], force: bool) -> None:
         raise CheckFailed(f"{summary(found)}; nothing was uploaded", hint=hint)
 
 
-def _tell(done: Deployment, as_json: bool) -> None:
+def _tell(done: Deployment, app: AppFolder, as_json: bool) -> None:
     if as_json:
         import msgspec
 
@@ -92,9 +99,26 @@ def _tell(done: Deployment, as_json: bool) -> None:
     click.echo(f"archive: {done.image}")
     if done.shared or done.public:
         click.echo(f"shared with: {'everybody' if done.public else ', '.join(done.shared)}")
+        if not done.archive_shared:
+            click.echo(_NOT_READABLE, err=True)
     click.echo("In a study:")
-    click.echo("  [run]")
-    click.echo('  on = "tapis"')
-    click.echo("  [tapis]")
-    click.echo(f'  app = "{done.id}"')
-    click.echo(f'  version = "{done.version}"')
+    for line in ("[run]", 'on = "tapis"', "[tapis]", f'app = "{done.id}"', f'version = "{done.version}"'):
+        click.echo(f"  {line}")
+    for line in _family(app):
+        click.echo(f"  {line}")
+
+
+def _family(app: AppFolder) -> list[str]:
+    """What a study has to say besides of an app whose slots tell too little: what the app's notes say of it."""
+    import msgspec
+
+    from weft.tapis.apps import App
+    from weft.tapis.families import family_of
+
+    definition = msgspec.json.decode(app.definition)
+    try:
+        family_of(App.from_definition(definition))
+    except WeftError:
+        told = ((definition.get("notes") or {}).get("weft") or {}).get("family") or {}
+        return ["[tapis.family]", *(f"{key} = {json.dumps(value)}" for key, value in told.items())]
+    return []

@@ -60,17 +60,21 @@ def app_files(name: str, kind: str, *, batch: bool = False) -> dict[str, tuple[s
         "script": chosen.script,
         "module": chosen.module,
         "run": chosen.run,
-        "kind": kind,
+        "runner": "tcl" if kind == "tcl" else "python",
         "job_type": "BATCH" if batch else "FORK",
         "queue": json.dumps("normal" if batch else None),
     }
     sample = f"{SAMPLE}/{chosen.script}"
-    made = {path: (_filled(path, words), 0o644) for path in (DEFINITION, _README, sample)}
-    return {WRAPPER: (_filled(WRAPPER, words), 0o755), **made}
+    return {
+        WRAPPER: (_filled(WRAPPER, words), 0o755),
+        DEFINITION: (_filled(DEFINITION, words), 0o644),
+        _README: (_filled(_README, words), 0o644),
+        sample: (files(__name__).joinpath(sample).read_text(encoding="utf-8"), 0o644),
+    }
 
 
 def _filled(path: str, words: Mapping[str, str]) -> str:
-    text = files(__name__).joinpath(path).read_text(encoding="utf-8")
+    text = files(__name__).joinpath(f"{path}.in").read_text(encoding="utf-8")
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     return text
