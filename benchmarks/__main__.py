@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.measure import BenchmarkError, Check, Options, hold_to_two_cores, machine
 
-FIGURES = ["startup", "plan", "replay", "service", "transfers", "throughput", "memory"]  # the quick ones first
+FIGURES = ["startup", "plan", "replay", "service", "transfers", "tapis", "throughput", "memory"]
+"""In the order in which they are measured: the quick ones first."""
 MEMORY = Path("/dev/shm")
 
 

@@ -282,6 +282,16 @@ class Study:
 
     # The inside
 
+    def _told(self, summary: Summary, seconds: float, tapis: Any) -> Summary:
+        """Give the notices that the study asks for; what went wrong with them is in the summary."""
+        if not self.spec.notify:
+            return summary
+        from weft import notice
+
+        charge = backend_for(self.spec, self.folder, tapis).limits.charge
+        facts = notice.ended(summary, journal.read(self.folder.journal), seconds, charge)
+        return structs.replace(summary, warnings=tuple(notice.tell(self.spec.notify, facts)))
+
     def _must_exist(self) -> None:
         if not self.folder.exists:
             raise NoStudyHere(

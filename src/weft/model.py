@@ -236,6 +236,15 @@ class Node(Struct, frozen=True, kw_only=True):
     """Processes that will run the runner together; None where there is one."""
 
 
+class Charge(Struct, frozen=True, kw_only=True):
+    """What the site charges for a job: whole nodes, from when it runs, and never less than for some minutes."""
+
+    nodes: int = 1
+    rate: float | None = None
+    """Service units (SU) for one node-hour; None where that is not known."""
+    least_minutes: float = 15.0
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """What a backend allows and how fast it can be trusted; data that the plan decides by.
 
@@ -270,5 +279,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How often the records of a running job may be read…"""
     reads: int | None = None
     """…and of how many jobs between two looks; None is no limit."""
+    charge: Charge | None = None
     cannot: tuple[str, ...] = ()
     """What a study may ask for and this backend cannot do, in sentences for the user."""

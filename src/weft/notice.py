@@ -13,11 +13,17 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+
+from weft.core.events import AnyEvent, CaseEnded, HistoryRead
+from weft.core.packing import node_hours
+from weft.core.summary import Summary
+from weft.model import Charge, Outcome, Phase
 
 FORMAT = 1
 PATIENCE: Mapping[str, float] = {"desktop": 5.0, "mail": 30.0, "command": 60.0, "webhook": 10.0}
@@ -58,6 +64,48 @@ class Ended(Struct, frozen=True, kw_only=True):
     failures: list[Failure] = []
     """The most frequent first."""
     format: int = FORMAT
+
+
+def ended(summary: Summary, facts: Iterable[AnyEvent], seconds: float, charge: Charge | None = None) -> Ended:
+    """How a run ended, by its summary and the facts of its journal."""
+    hours, whys = 0.0, Counter[str]()
+    for fact in facts:
+        if isinstance(fact, HistoryRead) and charge is not None:
+            hours += node_hours(_running(fact) / 60, charge)
+        elif isinstance(fact, CaseEnded) and fact.outcome is not Outcome.FINISHED and not fact.carried:
+            whys[fact.why or fact.outcome.value] += 1
+    word = (
+        "held"
+        if summary.hold
+        else "stopped"
+        if summary.stopping
+        else "failed cases"
+        if summary.failed
+        else "done"
+    )
+    return Ended(
+        study=summary.name,
+        outcome=word,
+        total=summary.total,
+        done=summary.done,
+        failed=summary.failed,
+        waiting=summary.waiting,
+        active=summary.active,
+        seconds=seconds,
+        su=hours * charge.rate if charge is not None and charge.rate is not None else None,
+        why=summary.hold,
+        failures=[Failure(why=why, count=count) for why, count in whys.most_common(FAILURES_TOLD)]
+        if summary.failed
+        else [],
+    )
+
+
+def _running(history: HistoryRead) -> float:
+    """Seconds in which a job ran, over all its visits to that phase."""
+    ends = [at for _, at in history.phases[1:]]
+    return sum(
+        end - at for (phase, at), end in zip(history.phases, ends, strict=False) if phase is Phase.RUNNING
+    )
 
 
 def tell(notify: Mapping[str, str | bool], ended: Ended) -> list[str]:

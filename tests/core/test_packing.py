@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import seeds
 
 from weft.core.books import CaseState
-from weft.core.packing import memory_for, minutes_for, pack, spread, usual_seconds
-from weft.model import Limits, Resources
+from weft.core.packing import memory_for, minutes_for, node_hours, pack, slots_within, spread, usual_seconds
+from weft.model import Charge, Limits, Resources
 from weft.node.runner import fits, packing_reserve
 
 
@@ -115,3 +115,17 @@ def test_packing_keeps_its_promises() -> None:
                 assert minutes is None or fits(20.0, 60 * minutes, stop_at), (
                     f"{told}: {case} would never start"
                 )
+
+
+def test_a_job_is_charged_for_whole_nodes_and_a_quarter_of_an_hour_at_least() -> None:
+    assert node_hours(1.0, Charge(nodes=1)) == 0.25
+    assert node_hours(90.0, Charge(nodes=4)) == 6.0
+
+
+def test_slots_are_what_every_bound_leaves_and_at_least_one() -> None:
+    needs = Resources(cores=4, memory_mb=1000)
+    assert slots_within(needs, None, None, None) is None
+    assert slots_within(needs, None, 48, None) == 12
+    assert slots_within(needs, None, 48, 3000) == 3
+    assert slots_within(needs, 2, 48, 3000) == 2
+    assert slots_within(needs, None, 2, None) == 1

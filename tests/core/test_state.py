@@ -13,7 +13,7 @@ from tests.core.facts import EVERY, case, ended, opened, planned, submitted, who
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.core.state import FOLLOWS, INTERRUPTIONS, IllegalEvent, State, told_key
+from weft.core.state import CONTINUATIONS, FOLLOWS, INTERRUPTIONS, IllegalEvent, State, told_key
 from weft.model import Kind, Outcome, Phase, Status
 
 ON = frozenset({Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY})
@@ -402,3 +402,60 @@ def test_replaying_gives_the_same_state() -> None:
     for fact in facts:
         other.apply(fact)
     assert vars(one) == vars(other)
+
+
+# Going on from what an earlier run left
+
+
+def carried(job: str, case_id: str, at: float = 3.0) -> AnyEvent:
+    return ev.CaseEnded(
+        at=at, by="node", job=job, case=case_id, outcome=Outcome.INTERRUPTED, start=at - 1, carried=2
+    )
+
+
+def test_a_run_that_is_to_be_continued_spends_no_attempt() -> None:
+    state = after(submitted("j", "a"), carried("j", "a"), ended("j"))
+    case_a = state.cases["a"]
+    assert status(state, "a", attempts=1) is Status.WAITING
+    assert (case_a.runs, case_a.interruptions, case_a.continues, case_a.carry) == (0, 0, 1, "j")
+
+
+def test_continuations_have_an_end() -> None:
+    state = after()
+    for number in range(CONTINUATIONS):
+        assert status(state, "a") is Status.WAITING
+        job = f"j{number}"
+        state.apply_all([*submitted(job, "a"), carried(job, "a"), ended(job)])
+    assert status(state, "a") is Status.FAILED
+    state.apply(ev.RetryAsked(at=9.0, id="r1"))
+    assert status(state, "a") is Status.WAITING
+    assert state.cases["a"].carry == f"j{CONTINUATIONS - 1}", "a retry goes on, too"
+
+
+def test_a_new_revision_starts_from_the_beginning() -> None:
+    state = after(submitted("j", "a"), carried("j", "a"), ended("j"))
+    state.apply(ev.StudyRecorded(at=5.0, revision="other", source=""))
+    assert (state.cases["a"].carry, state.cases["a"].continues) == ("", 0)
+
+
+# Jobs that are to blame
+
+
+def test_cases_of_a_job_that_did_nothing_and_said_finished_have_failed() -> None:
+    state = after(
+        submitted("j", "a", "b"),
+        ev.JobEnded(at=3.0, job="j", outcome=Outcome.FAILED, why="w", failed=["a", "b"]),
+    )
+    assert [status(state, name) for name in "ab"] == [Status.FAILED, Status.FAILED]
+    assert state.first_failures == 2
+    assert state.fruitless == 1
+
+
+def test_a_cancellation_that_is_not_ours_is_remembered_until_a_retry() -> None:
+    gone = ev.JobGone(at=2.0, job="j", outcome=Outcome.CANCELLED)
+    asked = ev.CancelAsked(at=1.5, id="c1", jobs=["j"])
+    assert after(submitted("j", "a"), asked, gone, ended("j")).cancelled == ""
+    state = after(submitted("j", "a"), gone, ended("j"))
+    assert state.cancelled == "j"
+    state.apply(ev.RetryAsked(at=9.0, id="r1"))
+    assert state.cancelled == ""

@@ -16,7 +16,7 @@ LAYERS = [
     {"schedulers", "tapis"},
     {"store", "backends", "node", "service"},
     {"engine", "render"},
-    {"writer"},
+    {"writer", "notice"},
     {"api"},
     {"cli"},
     {"__main__"},

@@ -4,6 +4,7 @@ hint."""
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from weft.core.cases import expand
 from weft.core.command import render_command
 from weft.errors import Exit, NoStudyHere, StudyFileError, WeftError
-from weft.model import Outcome, Resources, Retry, Study
+from weft.model import Continue, Outcome, Resources, Retry, Study
 from weft.store.complaints import key_lines
 from weft.store.sections import parse_size
 from weft.store.studyfile import load, starter_folder, study_from_python
@@ -561,3 +562,80 @@ def test_any_structure_in_python_is_a_study_or_a_complaint(tmp_path: Path, made:
         assert expand(study_from_python(folder=tmp_path, **made))
     except WeftError:
         return
+
+
+# Through Tapis, and on
+
+
+TAPIS = """\
+[model]
+command = "true"
+[run]
+on = "tapis"
+[tapis]
+"""
+
+
+def test_the_table_of_tapis_is_read(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(
+        TAPIS
+        + """\
+app = "opensees-mp-s3"
+queue = "skx-dev"
+type = "BATCH"
+nodes = 2
+memory = "192 GB"
+minutes = 120
+tags = "mine"
+store = "tapis://stampede3/work2/me/weft"
+args = { "Main Program" = "OpenSeesMP", "UseMPI" = true }
+family = { cannot = ["x"] }
+"""
+    )
+    settings = load(tmp_path).settings["tapis"]
+    assert settings["memory_mb"] == 192_000
+    assert settings["minutes"] == 120.0
+    assert settings["tags"] == ["mine"]
+    assert settings["args"] == {"Main Program": "OpenSeesMP", "UseMPI": True}
+    assert "allocation" not in settings
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "it is not said which app"),
+        ('app = "a"\nappp = "b"', "unknown key `appp`"),
+        ('app = "a"\ntype = "fork"', '"fork" is not one of the possible words'),
+        ('app = "a"\nstore = "/work2/me"', "is not an address"),
+        ('app = "a"\nbase_url = "tapis.io"', "is not the address of a service"),
+        ('app = "a"\nargs = { x = [1] }', "the value of `x`"),
+        ('app = "a"\nminutes = "two"', "a number is expected"),
+    ],
+)
+def test_what_makes_no_sense_in_the_table_of_tapis_is_told(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "study.toml").write_text(TAPIS + line + "\n")
+    with pytest.raises(StudyFileError, match=re.escape(said)):
+        load(tmp_path)
+
+
+def test_how_a_case_goes_on_is_read(tmp_path: Path) -> None:
+    head = '[model]\ncommand = "true"\n[continue]\n'
+    (tmp_path / "study.toml").write_text(head + 'files = ["state/*"]\nexit = 85\n')
+    assert load(tmp_path).continues == Continue(files=("state/*",), exit=85)
+    for line, said in (
+        ("exit = 85", "which files"),
+        ('files = ["a"]\nexit = 200', "no exit code"),
+        ('files = ["../a"]', "case's directory"),
+    ):
+        (tmp_path / "study.toml").write_text(head + line + "\n")
+        with pytest.raises(StudyFileError, match=said):
+            load(tmp_path)
+
+
+def test_who_is_told_is_read(tmp_path: Path) -> None:
+    head = '[model]\ncommand = "true"\n[notify]\n'
+    (tmp_path / "study.toml").write_text(head + 'desktop = true\nmail = "me@example.org"\n')
+    assert load(tmp_path).notify == {"desktop": True, "mail": "me@example.org"}
+    (tmp_path / "study.toml").write_text(head + "desktop = 1\n")
+    with pytest.raises(StudyFileError, match="true or false"):
+        load(tmp_path)

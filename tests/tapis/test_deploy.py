@@ -296,3 +296,16 @@ def test_what_is_no_app(tmp_path: Path, made: Callable[..., Path]) -> None:
     (folder / WRAPPER).unlink()
     with pytest.raises(WeftError, match="tapisjob_app"):
         appfolder.archive(appfolder.read(folder))
+
+
+def test_an_archive_may_not_be_too_large(made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made("large")
+    (folder / "data").write_bytes(bytes(10_000))
+    monkeypatch.setattr(appfolder, "MOST_BYTES", 10_000)
+    with pytest.raises(WeftError, match="each job would transfer it"):
+        appfolder.archive(appfolder.read(folder))
+    (folder / "data").unlink()
+    assert appfolder.archive(appfolder.read(folder))
+    (folder / DEFINITION).write_bytes(bytes(1_000_001))
+    with pytest.raises(WeftError, match="too large"):
+        appfolder.read(folder)

@@ -135,9 +135,9 @@ def test_a_study_may_say_otherwise() -> None:
         False,
         "Main Script",
     )
-    serial = {"runner": "tcl", "program": {"slot": "Main Program", "value": "OpenSeesMP"}, "ranks": True}
+    serial = {"runner": "tcl", "program_value": "OpenSeesMP", "ranks": True}
     agnostic = family_of(app("agnostic"), serial)
-    assert agnostic.program.value == "OpenSeesMP" and agnostic.runner_file == "runner.tcl"
+    assert agnostic.given["Main Program"] == "OpenSeesMP" and agnostic.runner_file == "runner.tcl"
 
 
 def test_a_study_may_explain_an_app_that_nobody_knows() -> None:
@@ -155,7 +155,7 @@ def test_a_study_may_explain_an_app_that_nobody_knows() -> None:
         ({"known": True}, "tapis.family.known", ""),
         ({"runner": "perl"}, "tapis.family.runner", "runner ="),
         ({"ranks": "yes"}, "tapis.family.ranks", ""),
-        ({"program": {"slot": "Main Program"}}, "tapis.family.program", "value"),
+        ({"program": {"slot": "Main Program"}}, "tapis.family.program", "program_value"),
     ],
 )
 def test_what_a_study_says_is_checked(told: dict[str, object], where: str, hint: str) -> None:

@@ -99,7 +99,7 @@ FAULTS = {
     "umask": ("umask 077\nrun x\n", "BATCH", [("private-files", 2)]),
     "umask, in letters": ("umask u=rwx,g=,o=\nrun x\n", "BATCH", [("private-files", 2)]),
     "stdin": ("OpenSees < model.tcl\n", "BATCH", [("fed-by-stdin", 2)]),
-    "stdin of a variable": ('ibrun "$BIN" < model.tcl\n', "BATCH", [("fed-by-stdin", 2)]),
+    "stdin of a variable": ('ibrun "$BIN" < "$TCLSCRIPT"\n', "BATCH", [("fed-by-stdin", 2)]),
     "windows": ("run x\r\nexit $?\r\n", "BATCH", [("line-ends", 2)]),
 }  # fmt: skip
 
@@ -138,6 +138,8 @@ SOUND = {
     "cd after set -e": "set -e\ncd a\nrun x\n",
     "arithmetic": "((x = 1 << 2))\ny=$((1<<3))\nrun x\n",
     "reading a file": "while read -r line; do\n  echo \"$line\"\ndone < cases.txt\nrun < /dev/null\nrun x\n",
+    "set +e": "set -e\nset +e\nrun x\ncode=$?\ntar -cf x.tar x\nexit $code\n",
+    "data on standard input": 'run "$1" < data.txt\n"$tool" < "$input"\n',
     "umask that shares": "umask 022\numask 002\nrun x\n",
     "a function": 'main() {\n  run "$@"\n}\nmain "$@"\n',
     "a case": 'case $1 in\n  a | b) run x ;;\n  *) echo no; exit 2 ;;\nesac\n',
@@ -165,6 +167,11 @@ def test_what_a_script_takes_in_counts() -> None:
     assert rules(body) == [], "it cannot be known"
     assert rules("run x\n", others={"shared.sh": TRAP}) == [("no-exit-code", 0)], "it is not taken in"
     assert rules("python3 tell.py\n", others={"tell.py": "open('tapisjob.exitcode', 'w')"}) == []
+
+
+def test_a_set_up_of_the_shell_hides_nothing() -> None:
+    for line in (". $HOME/.bashrc", "source venv/bin/activate", ". /etc/profile", ". ./tapisjob.env"):
+        assert rules(f"{line}\nrun x\n") == [("no-exit-code", 0)], line
 
 
 def test_a_script_needs_a_first_line_and_may_be_executed() -> None:
@@ -215,6 +222,35 @@ def test_a_new_app_is_sound(kind: str, batch: bool) -> None:
     job_type = "BATCH" if batch else "FORK"
     assert check_wrapper(files[WRAPPER][0], job_type=job_type) == []
     assert check_definition(files[DEFINITION][0], has_wrapper=True) == []
+
+
+def test_a_script_is_read_as_its_commands() -> None:
+    text = """\
+prepare() { one "$1"; }
+function tidy { two; }
+case $1 in
+    a | b) three ;;
+    (*) x=1 four & ;;
+esac
+(five) && { six | /usr/bin/seven; } || ! eight <<< word > file 2>&1
+while nine
+do
+    ten
+done < list
+"""
+    found = commands(text)
+    names = [command.name for command in found if command.words]
+    assert names == [
+        *("one", "two", "case", "three", "*", "four"),
+        *("five", "six", "seven", "eight", "nine", "ten"),
+    ]
+    eight = next(command for command in found if command.name == "eight")
+    assert (eight.lead, eight.before, eight.line) == (("!",), "||", 7)
+    assert [(operator, word.text) for operator, word in eight.redirects] == [
+        *(("<<<", "word"), (">", "file"), ("2>&", "1")),
+    ]
+    ten = next(command for command in found if command.name == "ten")
+    assert (ten.lead, ten.line) == (("do",), 10)
 
 
 # Any text

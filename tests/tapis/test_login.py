@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def over(url: str) -> login.Login:
 
 def refreshes(url: str) -> int:
     """How often the tokens have been renewed, as the service counts it in the token itself."""
-    return int(claims(login.saved(url).refresh_token)["tapis/refresh_count"])
+    return int(claims(login.saved(url).refresh_token).get("tapis/refresh_count") or 0)
 
 
 def ask(session: Session) -> Any:
@@ -347,6 +349,38 @@ def test_many_threads_renew_once(served: Served, home: Path, ends: Any) -> None:
         with login.session() as session, ThreadPoolExecutor(8) as pool:
             assert list(pool.map(both, [session] * 8)) == [["ann"] * 3] * 8
         assert refreshes(served.url) == 1
+
+
+def test_nobody_goes_with_an_expired_token(served: Served, home: Path) -> None:
+    login.log_in(served.url, "ann", PASSWORD)
+    over(served.url)
+    start = threading.Barrier(8)
+
+    def header(session: Session) -> str:
+        start.wait()
+        return session.headers()["X-Tapis-Token"]
+
+    with login.session() as session, ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(header, [session] * 8)) == {login.saved().access_token} != {"expired"}
+
+
+def test_what_another_process_saved_while_one_waited_is_taken(
+    served: Served, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login.log_in(served.url, "ann", PASSWORD)
+    good = login.saved()
+    over(served.url)
+
+    @contextmanager
+    def waited(path: Path, patience: float) -> Iterator[bool]:
+        assert patience > loginfile.STALE
+        loginfile.write(good)
+        yield True
+
+    monkeypatch.setattr(loginfile, "renewing", waited)
+    with login.session() as session:
+        assert ask(session) == "ann"
+    assert refreshes(served.url) == 0 and login.saved() == good
 
 
 ASKING = """

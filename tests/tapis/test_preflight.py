@@ -49,7 +49,7 @@ def test_all_is_there(session: Session) -> None:
         "FORK",
         None,
     )
-    assert found.max_jobs is None
+    assert found.max_jobs is None and found.usual.cores == 1
     batch = ready(session, msgspec.structs.replace(PYTHON, version="1.0", type="BATCH", queue="development"))
     assert batch.queue is not None and (batch.queue.name, batch.max_jobs) == ("development", 3)
     assert ready(session, Wants(app="python", type="BATCH")).storage == batch.system

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx2 as httpx
 import pytest
 from msgspec import structs
 from tests.service.conftest import Served
+from tests.tapis.relay import Relay
 
 from weft.errors import BackendError, CheckFailed, FolderError, UsageError, WeftError
 from weft.service.faults import Fault
@@ -21,7 +23,8 @@ from weft.tapis import storebook
 from weft.tapis.files import BadSource, Files
 from weft.tapis.paths import Address, Mount, Places, Purge, Tenant
 from weft.tapis.session import Session
-from weft.tapis.shared import AT_ONCE, Common, Provided, SharedStore, remembered, store_on
+from weft.tapis.shared import AT_ONCE, Common, Provided, SharedStore, store_on
+from weft.tapis.standing import remembered
 from weft.tapis.storebook import Book, File, Kept, Where, books, content_hash
 
 SYSTEM = "local"
@@ -226,6 +229,37 @@ def test_a_service_that_stays_unwell_is_no_fact_and_what_arrived_counts(bench: B
     (records,) = bench.store().provide([bench.common()])
     assert len(uploads(bench.files.taken())) == 6 - there
     assert contents(Path(records.path)) == contents(bench.records)
+
+
+def test_broken_connections_cost_nothing_but_time(
+    bench: Bench, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Relay(served.url) as wire:
+        monkeypatch.setattr(bench.session, "base_url", wire.url)
+        wire.cuts = [0, 100, 50, 0]  # bytes of an answer that get through
+        (records,) = bench.store().provide([bench.common()])
+        assert wire.cuts == []
+    assert contents(Path(records.path)) == contents(bench.records)
+
+
+def test_two_studies_that_upload_at_once_write_the_same(bench: Bench) -> None:
+    stores = [bench.store(study=f"/{number}") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda store: store.provide([bench.common()])[0], stores))
+    assert len({each.path for each in found}) == 1
+    assert contents(Path(found[0].path)) == contents(bench.records)
+    (standing,) = bench.store().entries(look=True)
+    assert standing.whole
+    assert set(standing.kept.studies) == {"/0", "/1", "/2", "/3"}
+
+
+def test_an_input_is_described_by_the_digests_of_its_study(bench: Bench) -> None:
+    digests = {f"records/{file.path}": file.sha256 for file in described(bench.records)}
+    digests |= {"mesh.bin": sha256(bench.mesh), "records2/x": "0"}
+    assert Common.of("records", bench.records, digests) == bench.common()
+    assert Common.of("mesh.bin", bench.mesh, digests) == bench.common(bench.mesh)
+    with pytest.raises(BadSource, match=r"0\.AT2: a shared input cannot be read"):
+        Common.of("records", bench.folder, digests)
 
 
 def test_what_vanishes_on_its_way_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

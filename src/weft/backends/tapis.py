@@ -1,7 +1,7 @@
 """Jobs through Tapis v3: each is one Tapis job of an existing app, with one ZIP in and one ZIP out.
 
 A job is found again by its name, which is our id. What it gets lies in a folder of the user's storage
-(``<storage>/<study>/<job>/in``: the bundle and the runner), what it leaves is archived beside it (``…/out``), so both
+(``<storage>/<study and key>/<job>/in``: the bundle and the runner), what it leaves is archived beside it (``…/out``), so both
 places are known without asking. While it runs, its records are read where it runs. Tapis is asked about all jobs with
 one search, whatever their number; it is never asked about one job at a time, but for those that a search does not show.
 """
@@ -168,15 +168,20 @@ class TapisBackend:
             reservation=get("reservation"),
             args=get("args", {}),
             env=get("env", {}),
+            inputs=get("inputs", {}),
             tags=(*get("tags", ()), *place.tags, "weft", f"weft-study:{self._study.name}"),
         )
         return build(place.app, place.system, place.family, wanted)
 
     def _input(self, job: str) -> Address:
-        return self._place.storage / self._study.name / job / "in"
+        return self._home(job) / "in"
 
     def _archive(self, job: str) -> Address:
-        return self._place.storage / self._study.name / job / "out"
+        return self._home(job) / "out"
+
+    def _home(self, job: str) -> Address:
+        """The job's place on storage, below one of its study's own: other studies may have the same name."""
+        return self._place.storage / job.rpartition("-")[0] / job
 
     # Watching
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from weft.core.packing import slots_within
 from weft.errors import BackendError, CheckFailed
-from weft.model import Limits, Node, SharedInput, Study
+from weft.model import Charge, Limits, Node, SharedInput, Study
 from weft.tapis import login, preflight, tenants
 from weft.tapis.apps import App
 from weft.tapis.families import Family
@@ -21,6 +21,7 @@ from weft.tapis.files import Files
 from weft.tapis.paths import Address, Places, Tenant
 from weft.tapis.session import Rejected, Session
 from weft.tapis.shared import Common, SharedStore, store_on
+from weft.tapis.sites import site_queue
 from weft.tapis.storebook import File
 from weft.tapis.systems import System
 
@@ -133,24 +134,24 @@ def _text(settings: Mapping[str, Any], name: str) -> str:
 
 
 def _cores(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
-    return int(settings.get("cores") or ready.app.cores_per_node)
+    return int(settings.get("cores") or ready.usual.cores)
 
 
 def _nodes(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
-    return int(settings.get("nodes") or ready.app.nodes)
+    return int(settings.get("nodes") or ready.usual.nodes)
 
 
 def _slots(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int:
     """Cases at a time on one node, which is all that the runner uses."""
     cores = _cores(settings, ready)
-    memory_mb = settings.get("memory_mb") or ready.app.memory_mb
+    memory_mb = settings.get("memory_mb") or ready.usual.memory_mb
     return slots_within(study.resources, settings.get("slots"), cores, memory_mb) or 1
 
 
 def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, slots: int) -> Limits:
     most = ready.queue.max_minutes if ready.queue else None
     # Without a time limit of its own a case tells nothing of how long a job may take: then it is the app's usual time.
-    usual = most if study.resources.minutes and most else ready.app.minutes
+    usual = most if study.resources.minutes and most else ready.usual.minutes
     minutes = min(settings.get("minutes") or usual, most or float("inf"))
     jobs = settings.get("jobs") or JOBS
     poll = settings.get("poll")
@@ -159,7 +160,7 @@ def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, s
         batch=BATCH,
         max_minutes=float(minutes),
         slots=slots,
-        memory_mb=settings.get("memory_mb") or ready.app.memory_mb,
+        memory_mb=settings.get("memory_mb") or ready.usual.memory_mb,
         settle=settings.get("settle") or SETTLE,
         lost_answers=3,
         lost_after=5 * (poll or POLL_MOST),
@@ -169,8 +170,17 @@ def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, s
         poll_most=poll or POLL_MOST,
         read_every=poll or READ_EVERY,
         reads=READS,
+        charge=_charge(settings, ready),
         cannot=ready.family.limitations,
     )
+
+
+def _charge(settings: Mapping[str, Any], ready: preflight.Ready) -> Charge | None:
+    """Only batch jobs are charged for, whole nodes at the rate of their queue."""
+    if ready.job_type != "BATCH":
+        return None
+    site = site_queue(ready.system, ready.queue)
+    return Charge(nodes=_nodes(settings, ready), rate=site.rate if site else None)
 
 
 def _store(session: Session, system: System, said: str, study: str) -> SharedStore:

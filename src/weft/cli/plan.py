@@ -61,6 +61,9 @@ def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
         yield f"  jobs      {_jobs(planned)}"
         yield f"  each case {_limits(study)}"
         yield f"  takes     {_time(planned, place)}"
+        if planned.node_hours is not None:
+            su = f", {planned.su:,.2f} SU" if planned.su is not None else ""
+            yield f"  costs     at most {planned.node_hours:,.2f} node-hours{su}"
     for sentence in planned.cannot:
         yield f"  note      {study.spec.backend}: {sentence}"
     if planned.question is not None:

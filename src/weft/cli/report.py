@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from weft.cli.options import addressed
 from weft.core.books import CaseState
-from weft.core.events import CaseEnded
-from weft.core.state import INTERRUPTIONS, State
+from weft.core.events import CaseEnded, JobEnded
+from weft.core.state import CONTINUATIONS, INTERRUPTIONS, State
 from weft.core.summary import Summary
 from weft.errors import Exit
 from weft.model import Outcome, Status
@@ -83,7 +83,7 @@ def complaint_lines(summary: Summary) -> Iterator[str]:
     """What went wrong with jobs apart from their cases; the newest few."""
     from weft.render.text import WIDTH, cut
 
-    for complaint in summary.complaints[-MOST_REASONS:]:
+    for complaint in (*summary.complaints[-MOST_REASONS:], *summary.warnings):
         yield cut(f"warning: {complaint}", WIDTH)
 
 
@@ -105,6 +105,8 @@ def reasons(study: Study) -> list[Reason]:
         state.apply(event)
         if type(event) is CaseEnded and event.outcome is not Outcome.FINISHED:
             last[event.case] = cut(last_words(event), LONGEST_REASON)
+        elif type(event) is JobEnded:
+            last.update(dict.fromkeys(event.failed, cut(event.why, LONGEST_REASON)))
     return _grouped((case_id, _why(case, last.get(case_id, ""))) for case_id, case in _failed(study, state))
 
 
@@ -128,6 +130,8 @@ def _why(case: CaseState, last: str) -> str:
         return "cancelled"
     if case.interruptions >= INTERRUPTIONS:
         return f"interrupted {case.interruptions} times"
+    if case.continues >= CONTINUATIONS:
+        return f"not at its end after {case.continues} continuations"
     return last or "no record of its end"
 
 

@@ -15,7 +15,8 @@ from weft.cli.screen import is_terminal
 from weft.errors import Exit, NeedsDecision, UsageError
 
 if TYPE_CHECKING:
-    from weft.tapis.shared import Refreshed, SharedStore, Standing
+    from weft.tapis.shared import Refreshed, SharedStore
+    from weft.tapis.standing import Standing
     from weft.tapis.storebook import Book, Kept, Where
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,7 +50,7 @@ def _service_option(function: Function) -> Function:
 @json_option("Print one JSON document.")
 def list_(study: str, remote: bool, base_url: str, as_json: bool) -> int:
     """List what is in the store, or what of it a study uses, as weft remembers it."""
-    from weft.tapis.shared import remembered
+    from weft.tapis.standing import remembered
 
     asked = _Asked(study, base_url)
     if remote:

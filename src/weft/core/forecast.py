@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.core.packing import pack, usual_seconds
+from weft.core.packing import node_hours, pack, usual_seconds
 from weft.core.plan import step_bundle, step_due, waiting
 from weft.core.state import State
 from weft.core.summary import summarize
@@ -49,6 +49,9 @@ class Planned(Struct, frozen=True, kw_only=True):
     bundles: tuple[Bundle, ...]
     """The jobs that would be submitted, steps included, as far as can be told before any has run."""
     eta_s: float | None
+    node_hours: float | None = None
+    su: float | None = None
+    """What the site charges at most: if every job runs for as long as it asks for; None where nothing is charged."""
     cannot: tuple[str, ...] = ()
     """What a study may ask for and this backend cannot do."""
 
@@ -97,6 +100,13 @@ def forecast(
         jobs=max(limits.max_jobs, -(-len(due) // limits.max_cases)),
         seconds=usual_seconds(case for _, case in state.present()),
     )
+    bundles = [
+        *(step_bundle(study, kind, state, limits) for kind in before),
+        *bundles,
+        *(step_bundle(study, kind, state, limits) for kind in after),
+    ]
+    charge = limits.charge
+    hours = sum(node_hours(bundle.minutes or 0.0, charge) for bundle in bundles) if charge else None
     counts = summarize(study, state, limits)
     return Planned(
         total=len(cases),
@@ -108,11 +118,9 @@ def forecast(
         revision=now.revision,
         question=asked,
         hold=counts.hold,
-        bundles=(
-            *(step_bundle(study, kind, state, limits) for kind in before),
-            *bundles,
-            *(step_bundle(study, kind, state, limits) for kind in after),
-        ),
+        bundles=tuple(bundles),
+        node_hours=hours,
+        su=hours * charge.rate if hours is not None and charge and charge.rate is not None else None,
         eta_s=counts.eta_s,
         cannot=limits.cannot,
     )

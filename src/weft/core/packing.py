@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from weft.core.books import CaseState
-from weft.model import Bundle, Kind, Limits, Resources
+from weft.model import Bundle, Charge, Kind, Limits, Resources
 
 GROWTH = 2.0
 """A case that ran out of time or memory gets this factor more of it on its next run."""
@@ -53,6 +53,11 @@ def slots_within(
     ]
     given = [bound for bound in bounds if bound is not None]
     return max(1, min(given)) if given else None
+
+
+def node_hours(minutes: float, charge: Charge) -> float:
+    """What a job that runs so long is charged for."""
+    return charge.nodes * max(minutes, charge.least_minutes) / 60
 
 
 def usual_seconds(cases: Iterable[CaseState]) -> float | None:

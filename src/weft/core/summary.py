@@ -30,6 +30,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     settled: bool = False
     complaints: tuple[str, ...] = ()
     """What went wrong with jobs, apart from their cases: a finish command that failed, and the like."""
+    warnings: tuple[str, ...] = ()
+    """What went wrong beside the study: a notice that could not be given."""
     eta_s: float | None = None
     """Seconds until the last case ends, supposing that they go on as they did; None before the first has ended."""
 
@@ -65,7 +67,10 @@ def summarize(
         complaints=tuple(
             f"job {job.id}: {job.why}"
             for job in state.jobs.values()
-            if job.outcome is Outcome.FAILED and job.recorded and job.kind in (Kind.CASES, Kind.PILOT)
+            if job.outcome in (Outcome.FAILED, Outcome.FINISHED)
+            and job.why
+            and job.recorded
+            and job.kind in (Kind.CASES, Kind.PILOT)
         ),
         eta_s=_eta(state, left, limits),
     )

@@ -44,9 +44,10 @@ namespace eval ::weft {
     variable ZIP_BYTES 4000000000 ZIP_ENTRIES 60000 ;# these ZIPs have no 64-bit fields
 
     variable folder "" meet "" work "" leads 0 began 0 bundle {} rank 0 ranks 1 members {} hosts 1
-    variable stop_at "" left_out 0 claimed {} longest 0.0 busy 0.0 cases_span 0.0 ran_cases 0
-    variable records "" records_path "" torn 0 exited "" renamed {} base {}
-    variable zip_channel "" zip_path "" zip_offset 0 zip_central {} zip_count 0 zips {} zip_name "" zip_numbers 0 kept 0 claim_note "" packed {}
+    variable claim_note "" killed_at "" deadline_from "" stop_at "" reserve 0 worthwhile 0
+    variable claimed {} left_out 0 longest 0.0 busy 0.0 cases_span 0.0 ran_cases 0
+    variable records "" records_path "" torn 0 packed {} exited "" base {} renamed {} put_aside 0
+    variable zips {} zip_name "" zip_numbers 0 zip_channel "" zip_path "" zip_offset 0 zip_central "" zip_count 0
 }
 
 # --- the job -----------------------------------------------------------------------------------------------
@@ -75,7 +76,7 @@ proc ::weft::end_job {code why} {
 
 # Does a part of the job; returns nothing, or the exit code and the reason why the job has to end.
 proc ::weft::attempt {script} {
-    variable INTERNAL; variable CANNOT_WRITE; variable FULL_DISK; variable folder
+    variable INTERNAL; variable CANNOT_WRITE; variable folder
     if {![catch {uplevel #0 $script} why]} {
         return {}
     }
@@ -154,7 +155,7 @@ proc ::weft::follow {} {
     variable meet; variable rank; variable bundle; variable busy; variable zips; variable GO_SECONDS
     file mkdir $meet
     set me "hello.$rank.[info hostname].[pid].[clock microseconds]"
-    write_whole $meet/$me ""
+    create $meet/$me ""
     wait_until [list ::weft::is_decided $me] [expr {[now] + $GO_SECONDS}]
     if {[catch {read_whole $meet/go} go] || $me ni [dict get $go members]} {
         say "rank $rank: nothing to do"
@@ -163,7 +164,7 @@ proc ::weft::follow {} {
     }
     set bundle [read_whole $meet/bundle.tcl]
     take_members [dict get $go members] [dict get $go host]
-    set_deadline [dict get $go began]
+    set_deadline [dict get $go killed_at]
     open_records
     set end [attempt [list ::weft::follow_through [dict get $go token]]]
     catch {zip_finish}
@@ -209,13 +210,18 @@ proc ::weft::environment {name} {
 
 # Makes this process the only one that runs the job, or ends it with nothing touched.
 proc ::weft::claim_job {alone} {
-    variable bundle; variable folder; variable records_path; variable OTHER_RUNNER; variable RANKS
+    variable bundle; variable folder; variable meet; variable ranks; variable records_path
+    variable OTHER_RUNNER; variable RANKS
     set claim [dict_or $bundle claim ""]
     set why ""
     if {[file exists $records_path]} {
         set why "$folder: this job has been run already (results.jsonl exists); a retry is a new job"
     } elseif {$claim ne ""} {
         set why [take_claim $claim]
+        if {$why ne "" && $ranks > 1} {
+            make_meeting
+            write_whole $meet/go {members {}} ;# our other ranks need not wait
+        }
     }
     if {$why eq "" && ![create $records_path ""]} {
         set why "$folder: another runner of this job has begun"
@@ -259,7 +265,7 @@ proc ::weft::make_meeting {} {
 
 # Rank 0: waits for the other ranks to say hello, and tells them to go; at most one process for each rank.
 proc ::weft::admit {} {
-    variable meet; variable ranks; variable bundle; variable HELLO_SECONDS; variable work; variable began
+    variable meet; variable ranks; variable bundle; variable HELLO_SECONDS; variable work; variable killed_at
     set host [info hostname]
     set shared [dict_or $bundle ranks ""]
     if {$shared ne ""} {
@@ -267,7 +273,7 @@ proc ::weft::admit {} {
     }
     wait_until {expr {[dict size [::weft::hellos]] >= $::weft::ranks - 1}} [expr {[now] + $HELLO_SECONDS}]
     set members [dict values [hellos]]
-    write_whole $meet/go [list members $members host $host token [file tail $work] began $began]
+    write_whole $meet/go [list members $members host $host token [file tail $work] killed_at $killed_at]
     if {[llength $members] < $ranks - 1} {
         say "only [llength $members] of [expr {$ranks - 1}] other ranks have come"
     }
@@ -324,7 +330,7 @@ proc ::weft::not_done {among} {
 # --- the bundle --------------------------------------------------------------------------------------------
 
 proc ::weft::read_bundle {} {
-    variable folder; variable bundle; variable FORMAT; variable BUNDLE; variable began
+    variable folder; variable bundle; variable FORMAT; variable BUNDLE
     set path $folder/bundle.zip
     if {[catch {
         set bundle [encoding convertfrom utf-8 [bundle_text $path]]
@@ -341,7 +347,8 @@ proc ::weft::read_bundle {} {
     } why]} {
         end_job $BUNDLE "$path is not a bundle this runner can read: $why"
     }
-    set_deadline $began
+    find_deadline
+    set_deadline $::weft::killed_at
 }
 
 # Returns the text of bundle.tcl.
@@ -494,19 +501,47 @@ proc ::weft::all_ended {among} {
 
 # --- the deadline ------------------------------------------------------------------------------------------
 
-# Reckons until when cases may run: the job's own time, or what Slurm says, less what packing needs.
-proc ::weft::set_deadline {began} {
-    variable bundle; variable stop_at; variable reserve; variable worthwhile
+# Finds out when the job will be killed, and how we know: Slurm says it, or it is the job's time since it began; its
+# session is older than we are where it loaded modules before.
+proc ::weft::find_deadline {} {
+    variable bundle; variable began; variable killed_at; variable deadline_from
     set seconds [dict_or $bundle deadline_s ""]
-    if {[info exists ::env(SLURM_JOB_END_TIME)] && [string is integer -strict $::env(SLURM_JOB_END_TIME)]} {
-        set left [expr {$::env(SLURM_JOB_END_TIME) - $began}]
-        set seconds [expr {$seconds eq "" ? $left : min($seconds, $left)}]
+    if {$seconds eq ""} {
+        return
     }
-    set stop_at ""
-    if {$seconds ne ""} {
+    if {[info exists ::env(SLURM_JOB_END_TIME)] && [string is digit -strict $::env(SLURM_JOB_END_TIME)]} {
+        set killed_at $::env(SLURM_JOB_END_TIME)
+        set deadline_from SLURM_JOB_END_TIME
+        if {$began < $killed_at && $killed_at <= $began + $seconds + 60} { ;# Slurm counts whole minutes
+            return
+        }
+    }
+    set age [session_age]
+    set age [expr {0 <= $age && $age < $seconds ? $age : 0.0}] ;# an older one is not of this job
+    set killed_at [expr {$began - $age + $seconds}]
+    set deadline_from [expr {$age >= 1 ? "session" : "runner"}]
+}
+
+# Returns for how many seconds the leader of our session has run; 0 if that is unknown.
+proc ::weft::session_age {} {
+    set age 0.0
+    catch {
+        regexp {^.*\) (.*)$} [read_whole /proc/self/stat] -> own
+        regexp {^.*\) (.*)$} [read_whole /proc/[lindex $own 3]/stat] -> leader
+        set age [expr {[lindex [read_whole /proc/uptime] 0] - [lindex $leader 19] / 100.0}] ;# USER_HZ
+    }
+    return $age
+}
+
+# Reckons until when cases may run: what is left before the job is killed, less what packing needs.
+proc ::weft::set_deadline {at} {
+    variable bundle; variable killed_at; variable stop_at; variable reserve; variable worthwhile
+    set killed_at $at
+    if {$killed_at ne ""} {
+        set seconds [dict get $bundle deadline_s]
         set reserve [packing_reserve $seconds]
         set worthwhile [expr {min(60.0, 0.2 * $seconds)}] ;# for a case that can be continued elsewhere
-        set stop_at [expr {$began + $seconds - $reserve}]
+        set stop_at [expr {$killed_at - $reserve}]
     }
 }
 
@@ -759,7 +794,7 @@ proc ::weft::evaluate {case place} {
     return [list FAILED [choose [expr {$why eq ""}] "an error without a message" $why] 1 [tail $info]]
 }
 
-# Leaves out of an error's trace what is not the script's, but says how it was called.
+# Leaves out of an error's trace how we called the script.
 proc ::weft::own_words {info} {
     set end [string last "\n    invoked from within\n\"source " $info]
     return [choose [expr {$end < 0}] $info [string range $info 0 [expr {$end - 1}]]]
@@ -824,12 +859,12 @@ proc ::weft::remember_base {} {
 
 # Moves a command away, rather than have it lost to a proc of that name.
 proc ::weft::keep_command {name} {
-    variable base; variable kept
+    variable base; variable put_aside
     set now [uplevel 1 [list namespace which -command $name]]
     set namespace [uplevel 1 namespace current]
     if {($namespace eq "::" || [string match ::* $name]) && [dict exists $base commands $now]
             && [string trimleft $name :] eq [string trimleft $now :]} {
-        rename $now ::weft::kept[incr kept]
+        rename $now ::weft::aside[incr put_aside]
     }
 }
 
@@ -1013,8 +1048,8 @@ proc ::weft::record_case {case start end used verdict result files carry} {
     }
     set skipped [dict get $packed skipped]
     if {[llength $skipped]} {
-        set note "[llength $skipped] files not kept, as they are special, unreadable, links to elsewhere, or larger than\
-            4 GB: [join [lrange $skipped 0 4] {, }]"
+        set note "[llength $skipped] files not kept, as they are special, unreadable, links to elsewhere, or above 4 GB:\
+            [join [lrange $skipped 0 4] {, }]"
         lappend fields "\"note\": [json_string [one_line $note]]"
     }
     write_record [join $fields ", "]
@@ -1258,7 +1293,7 @@ proc ::weft::take_lock {} {
 }
 
 proc ::weft::write_runner {alone} {
-    variable bundle; variable ranks; variable began; variable claim_note
+    variable bundle; variable ranks; variable began; variable claim_note; variable killed_at; variable deadline_from
     set cores 0
     catch {set cores [regexp -all -line {^processor\s*:} [read_whole /proc/cpuinfo]]}
     set cores [expr {[environment SLURM_CPUS_ON_NODE] > 1 ? [environment SLURM_CPUS_ON_NODE] : max(1, $cores)}]
@@ -1270,7 +1305,10 @@ proc ::weft::write_runner {alone} {
     write_record [join [list {"t": "runner"} "\"job\": [json_string [dict_or $bundle job {}]]" \
         "\"host\": [json_string [info hostname]]" "\"pid\": [pid]" {"python": ""} "\"cores\": $cores" \
         "\"memory\": [expr {$memory * 1024}]" "\"slots\": [expr {$shared eq "" ? $ranks : min($ranks, $shared)}]" \
-        [format {"start": %.6f} $began] {"work": ""} "\"note\": [json_string $note]"] ", "]
+        [format {"start": %.6f} $began] {"work": ""} \
+        "\"deadline\": [expr {$killed_at eq "" ? "null" : $killed_at}]" \
+        "\"deadline_from\": [json_or_null $deadline_from]" \
+        "\"note\": [json_string $note]"] ", "]
 }
 
 proc ::weft::write_span {name start} {
@@ -1334,7 +1372,10 @@ proc ::weft::json_string {text} {
 # Reads a flat JSON object from bytes and returns it on one line; an error says what is wrong with it.
 proc ::weft::flat_json {bytes name} {
     regsub {^\xef\xbb\xbf} $bytes {} bytes
-    set utf8 {^(?:[\x01-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})*$}
+    # What RFC 3629 allows; M is any further byte.
+    set forms {[\x01-\x7f] [\xc2-\xdf]M \xe0[\xa0-\xbf]M [\xe1-\xec\xee\xef]MM \xed[\x80-\x9f]M \xf0[\x90-\xbf]MM
+        [\xf1-\xf3]MMM \xf4[\x80-\x8f]MM}
+    set utf8 "^(?:[string map {M {[\x80-\xbf]}} [join $forms |]])*\$"
     if {![regexp $utf8 $bytes]} {
         error "$name is not JSON: it is not UTF-8"
     }

@@ -14,11 +14,12 @@ from weft.store.folder import StudyFolder
 WIDTH = 80
 JOBS_SHOWN = 12
 JOBS_LISTED = 100
+PHASES_SHOWN = 5
 LEAST_SHARE = 0.01
-"""A phase with less of the time of all jobs gets no column of its own."""
+"""So many phases get a column of their own, and none with less of the time of all jobs."""
 NAME_LEAST = 8
 """Where there is less room, a job's name says nothing."""
-LATEST_SHOWN = 3
+LATEST_SHOWN = 2
 _GAP = "  "
 
 
@@ -200,11 +201,12 @@ def _shares(profile: Profile, width: int) -> list[str]:
     """A line per job with the share of each phase in its time, and one for all."""
     spans = profile.totals.spans
     whole = sum(spans.values())
-    wide = [name for name, taken in spans.items() if taken >= LEAST_SHARE * whole]
+    longest = sorted(spans, key=lambda name: -spans[name])[:PHASES_SHOWN]
+    wide = [name for name in spans if name in longest and spans[name] >= LEAST_SHARE * whole]
     shown = profile.jobs
     if len(shown) > JOBS_LISTED:
-        longest = sorted(shown, key=lambda job: job.start - job.end)[:JOBS_LISTED]
-        shown = sorted(longest, key=lambda job: job.start)
+        shown = sorted(shown, key=lambda job: job.start - job.end)[:JOBS_LISTED]
+        shown.sort(key=lambda job: job.start)
     rows = [_share_row(job, wide) for job in shown]
     rows.append(("all", duration(whole), *_cells(spans, wide), ""))
     head = ("job", "time", *(_SHORT.get(name, name.lower()) for name in wide), "rest", "")

@@ -23,7 +23,7 @@ from weft.tapis.scaffold import DEFINITION, SAMPLE, WRAPPER
 MANIFEST = "tapisjob.manifest"
 """Names the executable of an app that has no wrapper of the usual name."""
 MOST_BYTES = 200_000_000
-"""Of an archive: it is transferred for each job."""
+"""Of all files of an archive."""
 _LEFT_OUT = re.compile(r"README(\.\w+)?|.*~|.*\.pyc|__pycache__|\..*", re.IGNORECASE)
 _LARGEST_TEXT = 1_000_000
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
@@ -86,10 +86,10 @@ def job_type(definition: str) -> str | None:
 def check_script(wrapper: Path, kind: str | None) -> list[Finding]:
     """What is wrong with a wrapper, with what lies beside it taken into account."""
     executable = bool(wrapper.stat().st_mode & 0o100)
-    texts = {
-        path.name: _text(path) for path in wrapper.parent.iterdir() if _is_text(path) and path != wrapper
-    }
-    found = check_wrapper(_text(wrapper), str(wrapper), job_type=kind, executable=executable, others=texts)
+    text = _text(wrapper)
+    named = (path for path in wrapper.parent.iterdir() if path.name in text and path != wrapper)
+    others = {path.name: _text(path) for path in named if path.is_file() and _is_small(path)}
+    found = check_wrapper(text, str(wrapper), job_type=kind, executable=executable, others=others)
     return [*_syntax(wrapper), *found]
 
 
@@ -97,11 +97,18 @@ def archive(app: AppFolder) -> bytes:
     """The ZIP of an app.
 
     Raises:
-        WeftError: There is nothing in it to start, or a file cannot be read.
+        WeftError: There is nothing in it to start, or it is too large.
     """
     if not app.has_executable:
         hint = f"Tapis starts {WRAPPER}, or what {MANIFEST} names"
         raise WeftError(f"there is no {WRAPPER}", where=str(app.folder), hint=hint)
+    size = sum(path.stat().st_size for path in app.files.values())
+    if size > MOST_BYTES:
+        raise WeftError(
+            f"the archive would have {size:,} bytes, and each job would transfer it",
+            where=str(app.folder),
+            hint="keep large data on the execution system, or with the inputs of a job",
+        )
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as packed:
         for name, path in sorted(app.files.items()):
@@ -110,12 +117,6 @@ def archive(app: AppFolder) -> bytes:
             entry.create_system = 3  # Unix: the mode below counts
             entry.external_attr = (0o100000 | (0o755 if runs else 0o644)) << 16
             packed.writestr(entry, path.read_bytes())
-    if content.tell() > MOST_BYTES:
-        raise WeftError(
-            f"the archive has {content.tell():,} bytes; each job would transfer it",
-            where=str(app.folder),
-            hint="keep large data on the execution system, or with the inputs of a job",
-        )
     return content.getvalue()
 
 
@@ -128,11 +129,15 @@ def _packed(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _text(path: Path) -> str:
+    if not _is_small(path):
+        raise WeftError(
+            "this is too large for a script or a definition", where=str(path), hint="name another file"
+        )
     return path.read_bytes().decode("utf-8", "replace")
 
 
-def _is_text(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size <= _LARGEST_TEXT
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= _LARGEST_TEXT
 
 
 def _syntax(wrapper: Path) -> list[Finding]:

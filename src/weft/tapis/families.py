@@ -35,13 +35,6 @@ TCL_CANNOT = (
 """What no app can that takes nothing but a Tcl script, since the cases then share one process of OpenSees."""
 
 
-class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A slot and the value that weft gives it."""
-
-    slot: str
-    value: str
-
-
 class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What weft knows of a family of apps; ``families.toml`` says what each key means."""
 
@@ -53,8 +46,10 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     script: str = ""
     command: str = ""
     arguments: str = ""
-    program: Given | None = None
-    mpi: Given | None = None
+    program: str = ""
+    program_value: str = ""
+    mpi: str = ""
+    mpi_value: str = ""
     input: str = "Input Directory"
     keeps_folders: bool = False
     ranks: bool = False
@@ -72,6 +67,12 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def runner_file(self) -> str:
         """The file that the app is made to start."""
         return "runner.tcl" if self.runner == "tcl" else "runner.py"
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What weft puts into the slots for program and MPI, by the slots' addresses."""
+        pairs = ((self.program, self.program_value), (self.mpi, self.mpi_value))
+        return {slot: value for slot, value in pairs if slot}
 
     def starting(self, script: str) -> str:
         """What goes into the script slot so that the app starts a script of ours."""
@@ -142,7 +143,7 @@ def _guessed(app: App) -> Family | None:
 
 def _fits(app: App, family: Family) -> bool:
     return bool(family.script and app.slot(family.script)) and (
-        family.program is None or _takes(app.slot(family.program.slot), family.program.value)
+        not family.program or _takes(app.slot(family.program), family.program_value)
     )
 
 
@@ -181,7 +182,7 @@ def _overridden(family: Family | None, override: Mapping[str, Any]) -> Family | 
 
 
 _FORM = (
-    'as in: script = "Main Script", runner = "python", program = { slot = "Main Program", value = "python3" }'
+    'as in: runner = "python", script = "Main Script", program = "Main Program", program_value = "python3"'
 )
 
 

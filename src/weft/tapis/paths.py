@@ -73,7 +73,7 @@ class Address(Struct, frozen=True, order=True):
         return _rest(self.path, above.path) if self.system == above.system else None
 
 
-class Mount(Struct, frozen=True, kw_only=True):
+class Mount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Storage that a JupyterHub shows as a folder; both sides may have ``{user}`` and other facts in them."""
 
     folder: str
@@ -81,14 +81,14 @@ class Mount(Struct, frozen=True, kw_only=True):
     address: str
 
 
-class Purge(Struct, frozen=True, kw_only=True):
+class Purge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a site removes what nobody has used for so many days."""
 
     below: str
     days: float
 
 
-class Tenant(Struct, frozen=True, kw_only=True):
+class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a tenant before anything is asked of it."""
 
     name: str = ""

@@ -16,7 +16,7 @@ from weft.errors import CheckFailed
 from weft.tapis.apps import App
 from weft.tapis.catalogue import find_app, ids, refused
 from weft.tapis.families import Family, family_of
-from weft.tapis.request import job_type_of, needs_allocation, queue_of
+from weft.tapis.request import Size, job_type_of, needs_allocation, queue_of, usual_size
 from weft.tapis.session import Rejected, Session
 from weft.tapis.sites import job_limit
 from weft.tapis.systems import Queue, System
@@ -48,6 +48,8 @@ class Ready(Struct, frozen=True, kw_only=True):
     storage: System
     job_type: str
     queue: Queue | None
+    usual: Size
+    """What a job asks for where the study says nothing."""
     max_jobs: int | None
     """Jobs of one user that may be live at once; None: any number."""
 
@@ -80,6 +82,7 @@ def ready(session: Session, wants: Wants) -> Ready:
         storage=storage,
         job_type=job_type,
         queue=queue,
+        usual=usual_size(app, family, queue),
         max_jobs=job_limit(system, queue, app),
     )
 

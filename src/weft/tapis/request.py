@@ -63,6 +63,17 @@ class Wanted(Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
+class Size(Struct, frozen=True, kw_only=True):
+    """How much of a machine one job asks for."""
+
+    nodes: int
+    cores: int
+    """Of each node."""
+    memory_mb: int
+    """Of each node."""
+    minutes: int
+
+
 def build(app: App, system: System, family: Family, wanted: Wanted) -> dict[str, Any]:
     """Return the body of ``jobs.submitJob``.
 
@@ -102,6 +113,32 @@ def needs_allocation(system: System, family: Family, job_type: str) -> bool:
         return family.needs_allocation
     site = site_of(system)
     return bool(site and site.needs_allocation)
+
+
+def usual_size(app: App, family: Family, queue: Queue | None) -> Size:
+    """What a job asks for where nothing else is wanted: what the app says, as far as the queue gives it.
+
+    A runner in Python uses one node, so that more would stand idle, whatever the app says.
+    """
+    nodes = app.nodes if family.runner == "tcl" else 1
+    usual = {"nodes": nodes, "cores": app.cores_per_node, "memory_mb": app.memory_mb, "minutes": app.minutes}
+    return Size(**{key: _cut(number, *bounds(queue, key)) for key, number in usual.items()})
+
+
+def bounds(queue: Queue | None, key: str) -> tuple[int, int | None]:
+    """Least and most that a queue gives a job: ``nodes``, ``cores`` or ``memory_mb`` of each, ``minutes``."""
+    if queue is None:
+        return 1, None
+    return {
+        "nodes": (queue.min_nodes, queue.max_nodes),
+        "cores": (queue.min_cores, queue.max_cores),
+        "memory_mb": (queue.min_memory_mb, queue.max_memory_mb),
+        "minutes": (queue.min_minutes, queue.max_minutes),
+    }[key]
+
+
+def _cut(number: int, least: int, most: int | None) -> int:
+    return max(least, number if most is None else min(number, most))
 
 
 class _Building:
@@ -174,33 +211,31 @@ class _Building:
         return None
 
     def _size(self) -> dict[str, Any]:
-        """Nodes, cores, memory, minutes: as wanted, else what the app says as far as the queue gives it."""
         app, wanted, queue = self.app, self.wanted, self._queue()
-        one_runner = self.family.runner != "tcl"
+        usual = usual_size(app, self.family, queue)
         size = {
-            "nodeCount": self._within(queue, "nodes", wanted.nodes, 1 if one_runner else app.nodes),
-            "coresPerNode": self._within(queue, "cores", wanted.cores_per_node, app.cores_per_node),
-            "memoryMB": self._within(queue, "memory", wanted.memory_mb, app.memory_mb),
-            "maxMinutes": self._within(queue, "minutes", wanted.minutes, app.minutes),
+            "nodeCount": self._within(queue, "nodes", wanted.nodes, usual.nodes),
+            "coresPerNode": self._within(queue, "cores", wanted.cores_per_node, usual.cores),
+            "memoryMB": self._within(queue, "memory_mb", wanted.memory_mb, usual.memory_mb),
+            "maxMinutes": self._within(queue, "minutes", wanted.minutes, usual.minutes),
         }
         tasks = size["nodeCount"] * size["coresPerNode"]
-        if app.is_mpi and one_runner and tasks > 1:
+        if app.is_mpi and self.family.runner != "tcl" and tasks > 1:
             what = f"app {app.id} starts its script by MPI, {tasks} times, and so the runner"
             self.complaints.add("app", what, "choose an app that starts a script once")
         return {**({"execSystemLogicalQueue": queue.name} if queue else {}), **size}
 
     def _within(self, queue: Queue | None, key: str, wanted: int | None, usual: int) -> int:
-        least, most = bounds(queue, key) if queue else (1, None)
         if wanted is None:
-            return max(least, min(usual, most or usual))
-        if wanted < least or (most and wanted > most):
-            bound = f"at most {most:,}" if most and wanted > most else f"at least {least:,}"
-            unit = " MB" if key == "memory" else ""
+            return usual
+        least, most = bounds(queue, key)
+        if wanted != _cut(wanted, least, most):
+            unit = " MB" if key == "memory_mb" else ""
+            bound = f"at most {most:,}{unit}" if most and wanted > most else f"at least {least:,}{unit}"
             where = f"queue `{queue.name}` of {self.system.id} takes" if queue else "a job has"
-            others = [each for each in self.system.queues if queue and each is not queue]
-            able = [each.name for each in others if _takes(each, key, wanted)]
-            hint = f"these take it: {', '.join(able)}" if able else f"ask for {bound}{unit}"
-            self.complaints.add(key, f"{wanted:,}{unit} asked for: {where} {bound}{unit}", hint)
+            able = [each.name for each in self.system.queues if wanted == _cut(wanted, *bounds(each, key))]
+            hint = f"these take it: {', '.join(able)}" if queue and able else f"ask for {bound}"
+            self.complaints.add(key.removesuffix("_mb"), f"{wanted:,}{unit} asked for: {where} {bound}", hint)
         return wanted
 
     # Its files
@@ -253,8 +288,7 @@ class _Building:
         if "/" in script and not family.keeps_folders:
             what = f"app {self.app.id} takes a script by its name alone: `{script}` is `{basename(script)}` to it"
             self.complaints.add("args", what, "put the script into the input directory itself")
-        own: dict[str, str | None] = {each.slot: each.value for each in (family.program, family.mpi) if each}
-        own[family.script] = family.starting(script)
+        own: dict[str, str | None] = {**family.given, family.script: family.starting(script)}
         if family.arguments:
             own[family.arguments] = None
         return own | {name: f"{option} {value}" for name, option, value in self._options()}
@@ -286,18 +320,3 @@ class _Building:
         folder = folder_of(self.app, self.family, self.wanted.input)
         below = [f"{folder}/{pattern}" if folder else pattern for pattern in self.wanted.includes]
         return [*below, self.app.log]
-
-
-def bounds(queue: Queue, key: str) -> tuple[int, int | None]:
-    """Least and most that a queue gives a job: ``nodes``, ``cores`` or ``memory`` (MB) of each, ``minutes``."""
-    return {
-        "nodes": (queue.min_nodes, queue.max_nodes),
-        "cores": (queue.min_cores, queue.max_cores),
-        "memory": (queue.min_memory_mb, queue.max_memory_mb),
-        "minutes": (queue.min_minutes, queue.max_minutes),
-    }[key]
-
-
-def _takes(queue: Queue, key: str, wanted: int) -> bool:
-    least, most = bounds(queue, key)
-    return least <= wanted and (most is None or wanted <= most)

@@ -11,7 +11,7 @@ near, and puts back what has gone; it never reads or touches a file to make it s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,19 +21,17 @@ from msgspec.structs import replace
 
 from weft.errors import BackendError, CheckFailed, UsageError, WeftError
 from weft.tapis.files import BadSource, Files
-from weft.tapis.paths import SCHEME, Address, Places, Tenant, tidy
+from weft.tapis.paths import SCHEME, Address, Places, tidy
 from weft.tapis.session import Rejected
+from weft.tapis.standing import Standing, standing
 from weft.tapis.storebook import Book, File, Kept, Where, content_hash
-from weft.tapis.tenants import places, tenant
+from weft.tapis.tenants import places
 
 if TYPE_CHECKING:
     from weft.tapis.session import Session
 
 AT_ONCE = 3
 """Uploads at a time; sites ask for no more."""
-WARN_DAYS = 7.0
-"""After so many days without use a warning is given, where things are purged at all."""
-DAY = 86_400.0
 
 
 class Common(Struct, frozen=True, kw_only=True):
@@ -44,6 +42,25 @@ class Common(Struct, frozen=True, kw_only=True):
     source: str
     files: tuple[File, ...] = ()
     """Of a folder, its files by their paths in it; of a file, one whose path is empty."""
+
+    @classmethod
+    def of(cls, name: str, source: Path, digests: Mapping[str, str]) -> Common:
+        """An input of this machine, from the SHA-256 of a study's files by the names that the study gives them.
+
+        Raises:
+            BadSource: A file is gone.
+        """
+        inside = f"{name}/"
+        below = {"": digests[name]} if name in digests else {}
+        below |= {path[len(inside) :]: sha for path, sha in digests.items() if path.startswith(inside)}
+        try:
+            files = tuple(
+                File(path, (source / path).stat().st_size, sha) for path, sha in sorted(below.items())
+            )
+        except OSError as error:
+            what = f"a shared input cannot be read: {error.strerror or error}"
+            raise BadSource(what, where=str(error.filename or source), hint="put it back") from error
+        return cls(name=name, source=str(source), files=files)
 
 
 class Provided(Struct, frozen=True, kw_only=True):
@@ -64,21 +81,6 @@ class Provided(Struct, frozen=True, kw_only=True):
     @property
     def bytes(self) -> int:
         return sum(file.size for file in self.files)
-
-
-class Standing(Struct, frozen=True, kw_only=True):
-    """How an entry of the store stands."""
-
-    kept: Kept
-    looked: bool = False
-    missing: tuple[str, ...] = ()
-    wrong: tuple[str, ...] = ()
-    """Files that are there with another size."""
-    warning: str = ""
-
-    @property
-    def whole(self) -> bool:
-        return self.looked and not self.missing and not self.wrong
 
 
 class Refreshed(Struct, frozen=True, kw_only=True):
@@ -219,7 +221,7 @@ class SharedStore:
         if self.folder is None:
             raise CheckFailed(
                 f"no folder is known for the shared inputs on {self.where.system}",
-                hint='name one in the study: [tapis] store = "PATH", from the root of the system on',
+                hint=f'name one in the study: [tapis] store = "tapis://{self.where.system}/PATH"',
             )
         if not wanted.files:
             raise BadSource("a shared input has no files", where=wanted.source, hint="put them there")
@@ -304,7 +306,7 @@ class SharedStore:
         return replace(self._standing(kept), looked=True, missing=missing, wrong=wrong)
 
     def _standing(self, kept: Kept) -> Standing:
-        return _standing(kept, self._places.tenant, self._clock())
+        return standing(kept, self._places.tenant, self._clock())
 
     def _sizes(self, address: Address) -> dict[str, int]:
         """The sizes of the files at an address, by their paths below it; nothing if nothing is there."""
@@ -365,22 +367,6 @@ def store_on(
         root_dir=root_dir,
     )
     return SharedStore(Files(session), known, where, _folder(chosen, system), study=study)
-
-
-def remembered(book: Book, study: str = "", *, now: float | None = None) -> list[Standing]:
-    """The entries of an index (that a study uses) as they are remembered; asks nobody."""
-    known = tenant(book.where.tenant, book.where.base_url)
-    kept = [each for each in book.read().values() if not study or study in each.studies]
-    return [_standing(each, known, time.time() if now is None else now) for each in kept]
-
-
-def _standing(kept: Kept, known: Tenant, now: float) -> Standing:
-    days = known.purge_days(Address.parse(kept.address))
-    idle = (now - kept.used_at) / DAY
-    warning = ""
-    if days is not None and kept.used_at and idle >= min(WARN_DAYS, days):
-        warning = f"not used for {idle:.0f} days; the site may remove it after {days:g}"
-    return Standing(kept=kept, warning=warning)
 
 
 def _folder(said: str, system: str) -> Address | None:

@@ -162,18 +162,17 @@ def _is_ours(slot: Slot, family: Family) -> bool:
 
     if slot.kind is Kind.INPUT:
         return slot.name == family.input
-    given = [each.slot for each in (family.program, family.mpi) if each]
-    return slot.address in (family.script, family.arguments, *given)
+    return slot.address in (family.script, family.arguments, *family.given)
 
 
 def _use(app: App, family: Family) -> Iterator[str]:
     if not family.known:
         yield "weft knows this app by its slots only, and takes nothing for granted"
     yield f"`{family.starting(family.runner_file)}` goes into `{family.script}`, the job's folder into `{family.input}`"
-    for each in (family.program, family.mpi):
-        slot = app.slot(each.slot) if each else None
-        if each and slot and slot.mode.value != "FIXED":
-            yield f"`{each.slot}` is {each.value}"
+    for address, value in family.given.items():
+        slot = app.slot(address)
+        if slot and slot.mode.value != "FIXED":
+            yield f"`{address}` is {value}"
     if app.slot(family.arguments):
         yield f"`{family.arguments}` stays empty: what a case is given stands in model.command"
     if family.ranks:
@@ -203,10 +202,9 @@ def table(app: App, family: Family) -> list[str]:
     if family.runner == "tcl":
         lines += [f"nodes = {app.nodes}", f"cores = {app.cores_per_node}"]
     lines.append(f"minutes = {app.minutes}")
-    if app.archive_system not in ("", app.system):
-        lines.append(_line("storage", app.archive_system))
-    else:
-        lines.append('storage = "..."  # the system that your files go to and come back from')
+    lines.append(
+        '# storage = "tapis://SYSTEM/FOLDER"  # for the files of jobs'
+    )
     return [*lines, *_asked(app, family)]
 
 

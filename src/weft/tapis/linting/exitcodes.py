@@ -39,15 +39,15 @@ def always_true(wrapper: Wrapper) -> Iterator[Fault]:
 
 
 def negated_code(wrapper: Wrapper) -> Iterator[Fault]:
-    for number, command in enumerate(wrapper.commands):
-        if "!" not in command.lead or command.after not in (";", "\n") or command.name in TESTS:
-            continue
-        for later in wrapper.commands[number + 1 :]:
-            if later.reads("$?"):
-                yield later.line, command.name
-            elif later.name in SAYS:
-                continue
-            break
+    turned = ""
+    for command in wrapper.commands:
+        if turned and command.reads("$?"):
+            yield command.line, turned
+        if "!" in command.lead:
+            plain = command.after in (";", "\n") and command.name not in TESTS
+            turned = command.name if plain else ""
+        elif command.name not in SAYS or command.reads("$?"):
+            turned = ""
 
 
 def code_of_another(wrapper: Wrapper) -> Iterator[Fault]:
@@ -74,7 +74,7 @@ def lost_in_pipe(wrapper: Wrapper) -> Iterator[Fault]:
             first -= 1
         works = wrapper.commands[first].name not in LITTLE
         following = wrapper.commands[number + 1 : number + 2]
-        asked = any(keeps_code(each) and command.after in (";", "\n") for each in following)
+        asked = any(keeps_code(each) for each in following)
         if works and (command.name == "tee" or asked or number == len(wrapper.commands) - 1):
             yield command.line, command.name
 

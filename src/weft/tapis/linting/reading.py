@@ -25,6 +25,9 @@ LITTLE = SAYS | TESTS | frozenset(_TIDIES.split())
 """What prepares or tidies up, rather than doing the work of the app."""
 _OWN = re.compile(r"(\.|\$\(|`|\$\{|\$[A-Za-z_0-9]|[\w-]+\.sh\Z)")
 
+_HARMLESS = ("tapisjob.env", "/activate", ".bashrc", "profile", "conda.sh")
+"""Ends of paths of what is often taken in and does nothing of an app's own."""
+
 
 class Wrapper(Struct, frozen=True, kw_only=True):
     """A wrapper as the rules see it.
@@ -98,7 +101,7 @@ def _sourced(own: Sequence[Command], others: dict[str, str]) -> tuple[list[Comma
             more, hidden = _sourced(inner, others)
             found += [*inner, *more]
             opaque |= hidden
-        elif _OWN.match(path) and not path.endswith(("tapisjob.env", "activate")):
+        elif _OWN.match(path) and not path.endswith(_HARMLESS):
             opaque = True
     return found, opaque
 

@@ -43,8 +43,8 @@ class Command(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The first word that is no assignment, without quotes and folders; empty if there is none."""
-        words = [word.bare for word in self.words if not ASSIGNMENT.match(word.text)]
-        return words[0].rpartition("/")[2] if words else ""
+        first = next((word for word in self.words if not ASSIGNMENT.match(word.text)), None)
+        return first.bare.rpartition("/")[2] if first else ""
 
     @property
     def asked(self) -> bool:
@@ -283,13 +283,13 @@ class _Grouping:
     def _end(self, operator: str) -> None:
         words, redirects = self._words, self._redirects
         leading = 0
-        while leading < len(words) and words[leading].text in _KEYWORDS:
-            leading += 1
-        lead = (*self._lead, *(word.text for word in words[:leading]))
+        while leading < len(words) and words[leading].text in (*_KEYWORDS, "function"):
+            leading += 2 if words[leading].text == "function" else 1  # its name is no command
+        lead = (*self._lead, *(word.text for word in words[:leading] if word.text in _KEYWORDS))
         line = words[0].line if words else redirects[0][1].line
         command = Command(line, lead, tuple(words[leading:]), tuple(redirects), self._before, operator)
         self._words, self._redirects, self._lead = [], [], ()
-        if not (command.words or redirects) and operator == "\n" and lead[-1] in _OPENERS:
+        if not (command.words or redirects) and operator == "\n" and lead and lead[-1] in _OPENERS:
             self._lead = lead  # what they lead stands on the next line
         else:
             self.found.append(command)

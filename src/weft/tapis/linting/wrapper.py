@@ -14,9 +14,10 @@ from typing import NamedTuple
 from weft.tapis.linting import exitcodes as codes
 from weft.tapis.linting.finding import Finding, Level
 from weft.tapis.linting.reading import TESTS, Fault, Wrapper
-from weft.tapis.linting.shell import ASSIGNMENT, Command, Word
+from weft.tapis.linting.shell import ASSIGNMENT, Command
 
-_READS_SCRIPTS = re.compile(r"(OpenSees\w*|tclsh[\d.]*|octave|matlab|R|\$\{?\w+.*)\Z")
+_INTERPRETER = re.compile(r"(OpenSees\w*|tclsh[\d.]*|octave|matlab|R)\Z")
+_SCRIPT = re.compile(r"script|\.(tcl|m|R|py|sh)\Z", re.IGNORECASE)
 _FROM_ARGUMENT = re.compile(r"[A-Za-z_]\w*\+?=\"?\$\{?([A-Za-z_]\w*|\d+|[@*])")
 
 
@@ -85,13 +86,12 @@ def _private_files(wrapper: Wrapper) -> Iterator[Fault]:
 
 def _fed_by_stdin(wrapper: Wrapper) -> Iterator[Fault]:
     for command in wrapper.commands:
-        source = [word.bare for operator, word in command.redirects if operator in ("<", "0<")]
-        if source and source[0] != "/dev/null" and any(_reads_scripts(word) for word in command.words):
-            yield command.line, command.name
-
-
-def _reads_scripts(word: Word) -> bool:
-    return bool(_READS_SCRIPTS.match(word.bare.rpartition("/")[2]))
+        for operator, source in command.redirects:
+            if operator not in ("<", "0<") or source.bare == "/dev/null":
+                continue
+            named = any(_INTERPRETER.match(word.bare.rpartition("/")[2]) for word in command.words)
+            if named or ("$" in "".join(word.text for word in command.words) and _SCRIPT.search(source.bare)):
+                yield command.line, command.name
 
 
 def _line_ends(wrapper: Wrapper) -> Iterator[Fault]:
