@@ -12,8 +12,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import weft.node
 from weft.backends.base import Backend, Packed, Seen
 from weft.core.records import Record

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.backends.contract import BackendContract, Place
+from msgspec.structs import replace
+from tests.backends.contract import PATIENCE, BackendContract, Place
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_key, start
 
-from weft.backends.tapis import TapisBackend
-from weft.model import Model, Study
+from weft.backends.base import Refused
+from weft.backends.tapis import TapisBackend, job_name
+from weft.backends.tapisplace import Place as TapisPlace
+from weft.model import Model, Outcome, Study
+from weft.service.faults import Fault
+from weft.store.archive import entries
 from weft.store.folder import StudyFolder
 from weft.tapis import login
+from weft.tapis.paths import Address, Mount, Places, Tenant
+from weft.tapis.session import Session
 
 __all__ = ["cheap_passwords", "signing_key"]
 
@@ -38,3 +46,135 @@ def place(served: Served, tmp_path: Path) -> Place:
 
 class TestTapis(BackendContract):
     pass
+
+
+def raw(place: Place) -> Session:
+    """The session of the backend, to do by hand what its user may do in the portal."""
+    return reached(place).session
+
+
+def reached(place: Place) -> TapisPlace:
+    assert isinstance(place.backend, TapisBackend)
+    return place.backend._place
+
+
+def finished(place: Place, *commands: str) -> dict[str, str]:
+    natives = place.start("j1", *commands)
+    place.over(natives)
+    return natives
+
+
+def archived(place: Place, name: str) -> Address:
+    assert isinstance(place.backend, TapisBackend)
+    return place.backend._in(place.backend._archive("j1")) / name
+
+
+def test_a_hidden_job_is_over_if_its_archive_says_so(place: Place) -> None:
+    natives = finished(place, "true", "exit 3")
+    raw(place).call("jobs.hideJob", jobUuid=natives["j1"])
+    place.backend = place.again()
+    seen = place.backend.look(natives)["j1"]
+    assert (seen.outcome, seen.word) == (Outcome.FINISHED, "hidden")
+    assert [record.outcome for record in place.records(natives) if record.t == "case"] == [
+        "FINISHED",
+        "FAILED",
+    ]
+    assert place.backend.bring("j1", natives["j1"]).complaint == ""
+
+
+def test_a_hidden_job_without_records_is_only_unseen(place: Place) -> None:
+    natives = finished(place, "true")
+    where = archived(place, "results.jsonl")
+    reached(place).files.delete(where.system, where.path)
+    raw(place).call("jobs.hideJob", jobUuid=natives["j1"])
+    assert place.again().look(natives) == {}
+
+
+def test_outputs_that_are_gone_are_complained_about(place: Place) -> None:
+    natives = finished(place, "echo a")
+    place.records(natives)
+    assert isinstance(place.backend, TapisBackend)
+    for folder in place.backend._folders("j1", natives["j1"]):
+        where = folder / "out-000.zip"
+        reached(place).files.delete(where.system, where.path)
+    told = place.backend.bring("j1", natives["j1"]).complaint
+    assert "its results ZIP" in told
+    assert "tapis://storage/ann/weft" in told
+
+
+def test_outputs_that_are_cut_off_are_complained_about_and_read_as_far_as_they_go(place: Place) -> None:
+    natives = finished(place, "echo a", "echo b")
+    place.records(natives)
+    where = archived(place, "out-000.zip")
+    whole = reached(place).files.read(where.system, where.path)
+    assert whole
+    reached(place).files.upload(whole[: len(whole) // 2], where.system, where.path)
+    assert "out-000.zip is cut off" in place.backend.bring("j1", natives["j1"]).complaint
+    assert [member.case for member in entries(place.folder.zips("j1")[0])]
+
+
+def test_outputs_on_a_mounted_path_are_read_in_place(place: Place, served: Served) -> None:
+    natives = finished(place, "echo a")
+    root = Path(served.folder) / "storage"
+    shown = Tenant(home=str(root.parent), mounts=(Mount(folder="storage", address="tapis://storage"),))
+    there = reached(place)
+    assert isinstance(place.backend, TapisBackend)
+    place.backend._reached = replace(there, places=Places(shown))
+    place.records(natives)
+    assert place.backend.bring("j1", natives["j1"]).complaint == ""
+    (path,) = place.folder.zips("j1")
+    assert path.is_symlink()
+    assert path.resolve().is_relative_to(root)
+
+
+def test_other_jobs_of_the_user_take_their_share_of_the_limit(place: Place) -> None:
+    there = reached(place)
+    assert isinstance(place.backend, TapisBackend)
+    place.backend._reached = replace(there, most_jobs=3)
+    assert place.backend.limits.max_jobs == 3
+    for number in range(2):
+        raw(place).call(
+            "jobs.submitJob",
+            name=f"other-{number}",
+            appId="shell-runner",
+            appVersion="1.0",
+            parameterSet={"appArgs": [{"name": "Shell command", "arg": "sleep 60"}]},
+        )
+    place.backend.look({"j1": "no-such-job-007"})
+    assert place.backend.limits.max_jobs == 1
+
+
+def test_a_refusal_says_what_the_service_said(place: Place) -> None:
+    packed = place.pack("j1", "true")
+    there = reached(place)
+    assert isinstance(place.backend, TapisBackend)
+    place.backend._reached = replace(there, app=replace(there.app, version="9.9"))
+    answer = place.backend.submit([packed])["j1"]
+    assert isinstance(answer, Refused)
+    assert "9.9" in answer.why
+
+
+@pytest.mark.parametrize("kind", ["lost", "late", "status"])
+def test_a_submission_without_an_answer_is_left_open_and_found(
+    place: Place, served: Served, kind: str
+) -> None:
+    packed = place.pack("j1", "true")
+    served.service.faults.use([Fault(kind=kind, where="POST /v3/jobs/submit", left=1, seconds=0.5)])
+    assert place.backend.submit([packed]) == {}
+    served.service.faults.use([])
+    if kind == "status":
+        assert place.again().find(["j1"]) == {}
+        return
+    end = time.monotonic() + PATIENCE
+    while not (natives := place.again().find(["j1"])):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    place.over(natives)
+
+
+def test_names_are_as_long_as_tapis_allows_and_still_one_for_each_job() -> None:
+    assert job_name("frame-a1b2c3-0001") == "frame-a1b2c3-0001"
+    long = ["x" * 63 + f"-a1b2c3-{number:04}" for number in (1, 2)]
+    names = [job_name(job) for job in long]
+    assert all(len(name) <= 64 for name in names)
+    assert len(set(names)) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,18 @@ def test_a_script_on_stdin_is_a_job_too(tmp_path: Path) -> None:
     assert set(job.outcomes().values()) == {"FINISHED"} and len(job.outcomes()) == 3
 
 
+@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs a tclsh")
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_a_shell_that_reads_line_by_line_takes_it(from_stdin: bool, tmp_path: Path) -> None:
+    """As a solver that reads stdin does, unlike the others here."""
+    job = TclJob(tmp_path, "set line [gets stdin]\n" + SETTLED, *[{}] * 3, result="result.json")
+    with RUNNER.open() as source:
+        command = ["tclsh"] if from_stdin else ["tclsh", "runner.tcl"]
+        ran = subprocess.run(command, cwd=job.folder, stdin=source, env=job.environment(), check=False)
+    assert ran.returncode == 0
+    assert list(job.outcomes().values()) == ["FINISHED"] * 3
+
+
 @needs_opensees
 def test_opensees_takes_the_runner_from_stdin(tmp_path: Path) -> None:
     script = "model basic -ndm 1 -ndf 1\nnode 1 0.0\n" + SETTLED  # a second node 1 would be an error
@@ -173,7 +186,7 @@ def test_parameters_are_variables_and_arguments(tmp_path: Path) -> None:
 def test_names_need_no_locale(tmp_path: Path) -> None:
     job = TclJob(
         tmp_path,
-        "set f [open é😀.out w]; puts -nonewline $f [gets [open [lindex [glob *.txt] 0]]]",
+        "set f [open é😀.out w]; puts -nonewline $f [gets [open {ü b.txt}]]",
         {},
         inputs={"ü b.txt": b"1"},
         keep=["*.out"],
@@ -190,7 +203,8 @@ def test_inputs_are_there_as_the_bundle_says(tmp_path: Path) -> None:
     script = (
         "set f [open seen.txt w]\n"
         "foreach name [lsort [concat [glob *] [glob motions/* deep/*]]] {puts $f $name}\n"
-        "puts $f [gets [open text.in]]; puts $f [gets [open params.json]]; close $f\n"
+        "puts $f [gets [open text.in]]; puts $f [gets [open params.json]]\n"
+        "puts $f [file attributes [file readlink model.tcl] -permissions]; close $f\n"
     )
     job = TclJob(
         tmp_path, script, {"files": ["own0.txt"], "rendered": ["text.in"]}, {"files": ["own1.txt"], "rendered": ["text.in"]},
@@ -204,6 +218,7 @@ def test_inputs_are_there_as_the_bundle_says(tmp_path: Path) -> None:
         assert job.outputs()[f"c{n}/seen.txt"].decode().split() == [
             "deep", "deep/x", "model.tcl", "motions", "motions/a.at2", f"own{n}.txt", "params.json", "seen.txt",
             "text.in", "rendered", str(n), '{"n":', f"{n}}}",
+            "00444",
         ]  # fmt: skip
         assert job.case(f"c{n}")["files"] == 1
     assert (shared / "a.at2").read_text() == "motion"
@@ -558,6 +573,20 @@ def test_a_crash_of_the_interpreter_loses_that_case_only(ranks: int, tmp_path: P
         assert job.end()["exit"] == 71 and "rank 1 died" in job.end()["why"]
 
 
+def test_what_a_case_goes_on_from_wins_over_links(tmp_path: Path) -> None:
+    shared = tmp_path / "state"
+    shared.mkdir()
+    (shared / "a").write_text("first")
+    job = TclJob(
+        tmp_path, "set f [open state/a]; if {[gets $f] ne {carried}} {error no}; close [open state/b w]",
+        {"carried": ["state/a"]}, members={"carry/c0/state/a": b"carried"},
+        shared=[{"name": "state", "path": str(shared), "files": [["a", 5]]}], keep=["state"],
+    )  # fmt: skip
+    assert job.run() == 0 and job.outcomes() == {"c0": "FINISHED"}, job.records()
+    assert job.outputs() == {"c0/state/a": b"carried", "c0/state/b": b""}
+    assert job.case()["files"] == 1 and [path.name for path in shared.iterdir()] == ["a"]
+
+
 @pytest.mark.parametrize("left", [["a.state"], []])
 def test_a_case_may_ask_to_be_continued(left: list[str], tmp_path: Path) -> None:
     script = (
@@ -634,6 +663,22 @@ def test_hosts_take_turns_at_the_records(tmp_path: Path) -> None:
     job = TclJob(tmp_path, SHARED_OUT, *[{}] * 20, keep=["a.out"], prelude=RANKS + hosts, workdir="job")
     assert job.run_ranks(3) == [0, 0, 0]
     check_shared_out(job, 20, 3)
+
+
+def test_the_records_wait_for_their_lock_but_not_for_the_dead(tcl: Any, tmp_path: Path) -> None:
+    records = tmp_path / "results.jsonl"
+    records.write_text("")
+    (tmp_path / "lock").write_text("1 of a rank that has died")
+    for name, value in {"meet": tmp_path, "records_path": records, "hosts": 2, "LOCK_SECONDS": 0.3}.items():
+        tcl.call("set", f"::weft::{name}", str(value))
+    tcl.eval("::weft::open_records")
+    began = time.monotonic()
+    tcl.eval('::weft::write_record {"t": "span"}')
+    assert time.monotonic() - began > 0.3, "it must have waited"
+    tcl.eval('::weft::write_record {"t": "end"}')
+    assert [json.loads(line)["t"] for line in records.read_text().splitlines()] == ["span", "end"]
+    assert not (tmp_path / "lock").exists() and len(list(tmp_path.glob("broken.*"))) == 1
+    tcl.eval("close $::weft::records; set ::weft::hosts 1")
 
 
 def test_a_rank_that_cannot_do_its_part_is_told_of(tmp_path: Path) -> None:

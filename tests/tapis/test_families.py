@@ -170,3 +170,19 @@ def test_the_data_are_whole() -> None:
     for family in families():
         assert family.apps and (family.script or family.refuse)
         assert not family.why_finished.endswith(".") and "\n" not in family.why_finished
+
+
+def test_an_app_s_own_notes_say_how_it_starts_and_a_study_has_the_last_word() -> None:
+    definition = {
+        "id": "mine",
+        "version": "1",
+        "containerImage": "tapis://s/a.zip",
+        "notes": {"weft": {"family": {"runner": "tcl", "script": "Model"}}},
+        "jobAttributes": {
+            "parameterSet": {"appArgs": [{"name": "Model", "inputMode": "REQUIRED"}]},
+            "fileInputs": [{"name": "Input Directory", "inputMode": "REQUIRED", "targetPath": "in"}],
+        },
+    }
+    app = App.from_definition(definition)
+    assert family_of(app).runner == "tcl"
+    assert family_of(app, {"runner": "shell"}).runner == "shell"

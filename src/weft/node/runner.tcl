@@ -38,6 +38,7 @@ namespace eval ::weft {
     variable FULL_DISK {ENOSPC EDQUOT EFBIG EROFS EIO}
     variable HELLO_SECONDS 120   ;# for which rank 0 waits for the others: some NFS show a new file after a minute
     variable GO_SECONDS 900      ;# for which they wait for it, as it may have much to unpack
+    variable LOCK_SECONDS 20     ;# after which who holds the records' lock must have died
     variable RESULT_BYTES 500000 ;# a record must fit into one write, which Tcl does with up to 10^6 bytes
     variable TAIL_LINES 20 TAIL_CHARS 2000
     variable AT_ONCE 16777216    ;# larger files are compressed piece by piece
@@ -168,7 +169,7 @@ proc ::weft::follow {} {
     open_records
     set end [attempt [list ::weft::follow_through [dict get $go token]]]
     catch {zip_finish}
-    write_whole $meet/done.$rank [list busy $busy end $end zips $zips]
+    write_whole $meet/done.$rank [encoding convertto utf-8 [list busy $busy end $end zips $zips]]
     leave_work
     if {[llength $end]} {
         say "rank $rank: [lindex $end 1]" ;# and exits with 0: a launcher would kill the others; rank 0 tells
@@ -633,9 +634,14 @@ proc ::weft::wait_for_ranks {} {
     return [lindex [not_done [dict keys $members]] 0]
 }
 
+# Returns what a rank said when it was done: its busy seconds, why it ended if not for want of cases, its ZIPs.
+proc ::weft::read_done {rank} {
+    return [encoding convertfrom utf-8 [read_whole $::weft::meet/done.$rank]]
+}
+
 # Rank 0: ends the job if another rank could not do its part.
 proc ::weft::tell_of_ranks {running} {
-    variable members; variable meet; variable busy; variable RANK_DIED; variable TERMINATED
+    variable members; variable busy; variable RANK_DIED; variable TERMINATED
     foreach dead [lindex [not_done [dict keys $members]] 1] {
         end_job $RANK_DIED "rank $dead died: the case that it ran has no record of an end"
     }
@@ -644,7 +650,7 @@ proc ::weft::tell_of_ranks {running} {
     }
     set ended {}
     foreach rank [dict keys $members] {
-        set done [read_whole $meet/done.$rank]
+        set done [read_done $rank]
         set busy [expr {$busy + [dict get $done busy]}]
         if {[llength [dict get $done end]] && ![llength $ended]} {
             lassign [dict get $done end] code why
@@ -1275,7 +1281,7 @@ proc ::weft::write_record {fields} {
 
 # Waits for the lock on the records. Who holds it writes one line; if it is the same one for long, it has died.
 proc ::weft::take_lock {} {
-    variable meet; variable rank
+    variable meet; variable rank; variable LOCK_SECONDS
     set holder ""
     set since [now]
     while {![create $meet/lock "$rank [clock microseconds]"]} {
@@ -1286,7 +1292,7 @@ proc ::weft::take_lock {} {
         if {$seen ne $holder} {
             set holder $seen
             set since [now]
-        } elseif {[now] - $since > 20.0} {
+        } elseif {[now] - $since > $LOCK_SECONDS} {
             catch {file rename $meet/lock $meet/broken.$rank.[clock microseconds]}
         }
     }
@@ -1672,7 +1678,7 @@ proc ::weft::pack_all {} {
             set parts [dict keys $zips]
             foreach rank [lsort -integer [dict keys $members]] {
                 if {[file exists $meet/done.$rank]} {
-                    lappend parts {*}[dict keys [dict get [read_whole $meet/done.$rank] zips]]
+                    lappend parts {*}[dict keys [dict get [read_done $rank] zips]]
                 }
             }
             zip_join $parts

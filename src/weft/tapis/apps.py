@@ -102,6 +102,8 @@ class App(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     label: str = ""
     interactive: bool = False
+    family: Mapping[str, Any] = {}
+    """What the definition's notes say of it for weft (``notes.weft.family``), as `weft app new` writes them."""
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any], place: str = "") -> App:
@@ -275,6 +277,7 @@ def _app(told: _Definition) -> App:
         tags=tuple(told.tags or ()),
         label=str(notes.get("label") or ""),
         interactive=notes.get("isInteractive") is True,
+        family=_within(_within(notes, "weft"), "family"),
     )
 
 
@@ -340,6 +343,11 @@ def _notes(notes: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
         except ValueError:
             return {}
     return notes if isinstance(notes, Mapping) else {}
+
+
+def _within(notes: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    inner = notes.get(key)
+    return inner if isinstance(inner, Mapping) else {}
 
 
 def _choices(notes: Mapping[str, Any] | str | None) -> tuple[str, ...]:

@@ -86,13 +86,13 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def family_of(app: App, override: Mapping[str, Any] | None = None) -> Family:
-    """The family of an app, with what a study says otherwise.
+    """The family of an app, with what its own notes, and above them a study, say otherwise.
 
     Raises:
         UsageError: a key of the override is unknown, or has no such value.
         WeftError: no study can run there, since the app has no slot for a script or is for something else.
     """
-    family = _overridden(_known(app) or _guessed(app), override or {})
+    family = _overridden(_known(app) or _guessed(app), {**app.family, **(override or {})})
     if family is None or app.interactive:
         raise _no_script(app, "it opens a session for a person to work in" if app.interactive else "")
     if family.refuse:

@@ -277,25 +277,31 @@ class SharedStore:
         except Rejected as refusal:
             raise _refused(refusal, address, "written") from refusal
 
-    def _put_back(self, standing: Standing) -> Refreshed:
-        kept = standing.kept
-        done, lost = [], []
-        for file in _lacking(standing):
-            try:
-                self._put(kept, file)
-                done.append(file.path)
-            except BadSource as problem:
-                lost.append((file.path, str(problem).partition("\n")[0]))
+    def _put_back(self, found: Standing) -> Refreshed:
+        kept, lacking = found.kept, _lacking(found)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            reasons = list(pool.map(lambda file: self._why_not_put(kept, file), lacking))
+        lost = tuple((file.path, why) for file, why in zip(lacking, reasons, strict=True) if why)
+        done = tuple(file.path for file, why in zip(lacking, reasons, strict=True) if not why)
         if done:
             gone = {path for path, _ in lost}
             rest = tuple(file for file in kept.files if file.path not in gone)
-            now = self._clock()
             if not self._looked(replace(kept, files=rest)).whole:
-                raise BackendError(
-                    "what was put back is not there whole", where=kept.address, hint="try again"
-                )
-            self._remember([replace(kept, uploaded_at=now, used_at=now, seen_at=now)])
-        return Refreshed(kept=kept, put_back=tuple(done), lost=tuple(lost))
+                what = "what was put back is not there whole"
+                raise BackendError(what, where=kept.address, hint="try again")
+            now = self._clock()
+            self._remember(
+                [replace(kept, uploaded_at=now, used_at=now, seen_at=kept.seen_at if lost else now)]
+            )
+        return Refreshed(kept=kept, put_back=done, lost=lost)
+
+    def _why_not_put(self, kept: Kept, file: File) -> str:
+        """Put a file back; returns why that cannot be, if it cannot."""
+        try:
+            self._put(kept, file)
+        except BadSource as problem:
+            return f"{problem.where}: {problem.what}"
+        return ""
 
     # ---- looking and remembering
 
@@ -391,7 +397,7 @@ def _refused(refusal: Rejected, address: Address, what: str) -> CheckFailed:
     return CheckFailed(said, where=str(address), hint=hint)
 
 
-def _lacking(standing: Standing) -> list[File]:
+def _lacking(found: Standing) -> list[File]:
     """The files of an entry that are to be uploaded."""
-    lacking = {*standing.missing, *standing.wrong}
-    return [file for file in standing.kept.files if file.path in lacking]
+    lacking = {*found.missing, *found.wrong}
+    return [file for file in found.kept.files if file.path in lacking]
