@@ -56,6 +56,7 @@ class Check:
     limit: float
     unit: str = "x"
     strict: bool = False  # the value must lie below the limit, not on it
+    least: bool = False  # the value must reach the limit: less is worse
     missing_is_failure: bool = False  # True where what is missing is weft itself, not an optional peer
 
     @property
@@ -63,11 +64,13 @@ class Check:
         """Whether the limit is broken."""
         if self.value is None:
             return self.missing_is_failure
+        if self.least:
+            return self.value < self.limit
         return self.value >= self.limit if self.strict else self.value > self.limit
 
     def line(self) -> str:
         """Returns the check as one line of plain text."""
-        sign = "<" if self.strict else "<="
+        sign = ">=" if self.least else "<" if self.strict else "<="
         seen = "not judged" if self.value is None else f"{self.value:.2f} {self.unit}"
         word = "MISSED" if self.missed else ("-" if self.value is None else "held")
         return f"  {word:<7} {self.what}: {seen} (limit {sign} {self.limit:.2f} {self.unit})"

@@ -38,7 +38,7 @@ SPEED = 30.0
 POLL = 60.0
 """Seconds of the service between two looks of either side: weft's own default."""
 LATENCY = 0.15
-LIMIT_WALL, LIMIT_FILES, LIMIT_SUBMIT = 1 / 20, 1 / 100, 1 / 5
+LIMIT_WALL, LIMIT_FILES, LIMIT_SUBMIT = 20.0, 100.0, 0.2
 USER, STORAGE, SYSTEM, QUEUE, APP, VERSION = "weft", "storage", "bench", "normal", "python", "1.0"
 PATIENCE = 1_800.0
 INPUTS = {"model.txt": 2_000, "motion.txt": 20_000, "sections.txt": 500}
@@ -64,6 +64,13 @@ import sys, time
 time.sleep(0.1)
 print(sys.argv[1], file=open("response.out", "w"))
 """
+_ROOMY = f"""
+import os, sys
+os.sched_getaffinity = lambda _: set(range({PLACES * NODE_CORES}))
+from weft.__main__ import main
+sys.exit(main())
+"""
+"""``weft`` for a service whose own queue gives each of a user's jobs a whole node at once: nobody waits there."""
 
 
 def measure(options: Options) -> list[Check]:
@@ -104,10 +111,10 @@ def _studies(options: Options) -> list[Check]:
         [LOOP, f"{cases}", f"{wall:.0f} s", f"{wall / weft.wall:.1f}", f"{files:.0f}", f"{files / weft.files:.0f}"],
     ]
     print(table(["contender", "jobs", "wall time", "to weft", "files moved", "to weft"], rows))
-    print(f"  times as in the histories; `weft run` itself took {own:.0f} s on the same clock, from start to end")
+    print(f"  times of the service's clock, by the histories; `weft run` took {own:.0f} s from start to end")
     return [
-        Check(f"wall time of {JOBS} jobs, to {cases} of one case each", weft.wall / wall, LIMIT_WALL),
-        Check("files moved, likewise", weft.files / files, LIMIT_FILES),
+        Check(f"wall time of the loop, to weft's {JOBS} jobs", wall / weft.wall, LIMIT_WALL, least=True),
+        Check("files that it moves, likewise", files / weft.files, LIMIT_FILES, least=True),
     ]
 
 
@@ -276,7 +283,7 @@ def _served(folder: Path, *more: str) -> Iterator[str]:
     """The address of a service in a process of its own, at which this process and its children are logged in."""
     from weft.tapis import login
 
-    command = [sys.executable, "-m", "weft", "serve", "--no-slurm", "--folder", str(folder), *more]
+    command = [sys.executable, "-c", _ROOMY, "serve", "--no-slurm", "--folder", str(folder), *more]
     before = os.environ.get("WEFT_HOME")
     with _process(command) as process:
         _wait(lambda: (folder / "address").exists() and (folder / "address").read_text().strip(), process)

@@ -34,6 +34,7 @@ class Scripted:
     name = "scripted"
     doubt = ""
     node = Node()
+    notes: tuple[str, ...] = ()
 
     def __init__(self, bench: Bench) -> None:
         self.limits = Limits(settle=2.0, lost_answers=2, lost_after=1.0, cancel_again=5.0)

@@ -87,7 +87,8 @@ class Study:
 
     def plan(self, *, tapis: Any = None) -> Planned:
         """What a run would do now; changes nothing."""
-        return self._forecast(backend_for(self.spec, self.folder, tapis).limits)
+        backend = backend_for(self.spec, self.folder, tapis)
+        return structs.replace(self._forecast(backend.limits), notes=backend.notes)
 
     def requests(self, *, tapis: Any = None) -> list[dict[str, Any]]:
         """Exactly what the jobs of ``plan`` would ask of the backend, as far as can be told before any has run.
@@ -290,7 +291,7 @@ class Study:
 
         charge = backend_for(self.spec, self.folder, tapis).limits.charge
         facts = notice.ended(summary, journal.read(self.folder.journal), seconds, charge)
-        return structs.replace(summary, warnings=tuple(notice.tell(self.spec.notify, facts)))
+        return structs.replace(summary, warnings=(*summary.warnings, *notice.tell(self.spec.notify, facts)))
 
     def _must_exist(self) -> None:
         if not self.folder.exists:

@@ -280,5 +280,3 @@ class Limits(Struct, frozen=True, kw_only=True):
     reads: int | None = None
     """…and of how many jobs between two looks; None is no limit."""
     charge: Charge | None = None
-    cannot: tuple[str, ...] = ()
-    """What a study may ask for and this backend cannot do, in sentences for the user."""

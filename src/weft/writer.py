@@ -27,7 +27,7 @@ from weft.core.state import State
 from weft.core.summary import Summary, summarize
 from weft.engine import Engine
 from weft.errors import FolderError, NeedsDecision, UsageError, WeftError
-from weft.model import Case, Limits, Study
+from weft.model import Case, Study
 from weft.store import journal, requests
 from weft.store.archive import unpack_job
 from weft.store.folder import StudyFolder
@@ -83,7 +83,11 @@ def write(
             finally:
                 engine.close()
         first = False
-    return summarize(study, state, backend.limits, settled=todo.settled(study, state))
+    return _summary(study, state, backend, settled=todo.settled(study, state))
+
+
+def _summary(study: Study, state: State, backend: Backend, *, settled: bool = False) -> Summary:
+    return structs.replace(summarize(study, state, backend.limits, settled=settled), warnings=backend.notes)
 
 
 def _require_one_backend(study: Study, state: State) -> None:
@@ -124,7 +128,7 @@ def _engine(
         write_table=lambda: write_tables(folder, study),
         unpack_before=lambda job: unpack_job(folder, job, folder.before),
         changed_inputs=changed_inputs,
-        watch=_Paced(study, backend.limits, watch) if watch else None,
+        watch=_Paced(study, backend, watch) if watch else None,
     )
     if not state.key:
         _require_no_jobs(folder)
@@ -222,8 +226,8 @@ def _bring_up_to_date(engine: Engine, pilot: int, decide: Decide | str | None) -
 class _Paced:
     """Passes news on at most five times a second, and less where counting the cases takes longer."""
 
-    def __init__(self, study: Study, limits: Limits, watch: Watch) -> None:
-        self._study, self._limits, self._watch = study, limits, watch
+    def __init__(self, study: Study, backend: Backend, watch: Watch) -> None:
+        self._study, self._backend, self._watch = study, backend, watch
         self._news: list[AnyEvent] = []
         self._next = 0.0
 
@@ -233,5 +237,5 @@ class _Paced:
         if began < self._next and state.live:
             return
         told, self._news = self._news, []
-        self._watch(summarize(self._study, state, self._limits), told)
+        self._watch(_summary(self._study, state, self._backend), told)
         self._next = time.monotonic() + max(0.2, 20 * (time.monotonic() - began))

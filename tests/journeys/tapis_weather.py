@@ -28,6 +28,7 @@ import requests
 from msgspec import Struct
 from tests.service.conftest import PASSWORD, Served, start
 
+from weft import writer
 from weft.api import Study
 from weft.core import events as ev
 from weft.core import plan as todo
@@ -36,7 +37,7 @@ from weft.core.summary import Summary
 from weft.errors import BackendError, CheckFailed, NotLoggedIn, StudyLocked, WeftError
 from weft.model import Outcome
 from weft.service.faults import Fault
-from weft.store import journal
+from weft.store import journal, results
 from weft.store import requests as asked
 from weft.tapis import connection, files, login
 
@@ -136,6 +137,8 @@ class Sky(Struct, kw_only=True):
     asking: float
     """What the user asks of weft while it runs, per second."""
     sigkill: bool = False
+    plain: bool = False
+    """The study is one of good cases and nothing else."""
     too_late: bool = False
     """Requests may be carried out when nobody counts on it any more: then jobs may be created twice."""
 
@@ -159,7 +162,7 @@ def random_sky(rng: random.Random, settle: float) -> Sky:
         seconds=rng.uniform(1.0, 4.0),
         rules=[_rule(rng, settle) for _ in range(rng.randint(2, 6))],
         crash=rng.choice([0.0, 0.01, 0.03]),
-        meddling=rng.choice([0.0, 0.0, 0.7, 2.0]),
+        meddling=rng.choice([0.0, 0.0, 1.0, 3.0]),
         asking=rng.choice([0.0, 0.0, 0.0, 0.7]),
         sigkill=rng.random() < 0.12,
     )
@@ -176,7 +179,7 @@ def _rule(rng: random.Random, settle: float) -> Fault:
     if kind == "others":
         return rng.choice(
             [
-                Fault("token", where=where, chance=chance / 4),
+                Fault("token", where=where, chance=chance / 2),
                 Fault("transfer", chance=0.3),
                 Fault("system", where="local", chance=rng.choice([0.2, 1.0])),
                 Fault("system", where="storage", chance=rng.choice([0.2, 1.0])),
@@ -261,6 +264,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setattr(journal.Journal, "append", deadly_append)
         patch.setattr(connection, "PAUSES", (0.05, 0.1, 0.2))
         patch.setattr(files, "PAUSES", (0.05, 0.2))
+        patch.setattr(writer, "write_tables", results.write_tables_here)  # a process for each takes a while
         yield
 
 
@@ -307,15 +311,17 @@ class Trial:
 
     def _write_study(self) -> None:
         rng = self.rng
-        self.before, self.after, shared = (rng.random() < 0.2 for _ in range(3))
-        go_on = rng.random() < 0.25
-        batch = rng.random() < 0.4
-        natures = ["good"] * 5 + ["bad", "once"] + ["long"] * 3 * go_on
+        plain = 0.0 if self.sky.plain else 1.0
+        self.before, self.after, shared = (rng.random() < 0.2 * plain for _ in range(3))
+        go_on = rng.random() < 0.25 * plain
+        batch = rng.random() < 0.4 * plain
+        natures = ["good"] * 5 + (["bad", "once"] + ["long"] * 3 * go_on) * bool(plain)
         self.natures = {str(n): rng.choice(natures) for n in range(1, rng.randint(1, 8) + 1)}
-        timed = rng.random() < 0.12
+        timed = rng.random() < 0.12 * plain
         if timed:
             self.natures["1"] = "slow"
-        rows = [f"{n},{nature},{rng.uniform(0, 0.3):.2f}" for n, nature in self.natures.items()]
+        longest = 0.3 if plain else 1.0
+        rows = [f"{n},{nature},{rng.uniform(0, longest):.2f}" for n, nature in self.natures.items()]
         self.on = rng.choice(['"exit"', ""])
         step = '[{0}]\ncommand = "sh case.sh {0} step 0.1; {1}"\ninputs = ["case.sh"]\n{2}'
         values = {
@@ -370,25 +376,22 @@ class Trial:
         ours = [job for job in jobs if job["name"].startswith("storm-")]
         live = [job for job in ours if job["status"] not in OVER]
         over = [job for job in ours if job["status"] in OVER]
-        what = rng.choice(["cancel", "hide", "hide", "delete", "others", "others"])
-        if what == "cancel" and live:
-            job = rng.choice(live)
-            if self.ask("POST", f"/v3/jobs/{job['uuid']}/cancel", json={}) is not None:
-                self.tell(f"user cancels {job['name']}", "cancelled by the user")
-        elif what == "hide" and over:
-            job = rng.choice(over)
-            if self.ask("POST", f"/v3/jobs/{job['uuid']}/hide") is not None:
-                self.tell(f"user hides {job['name']}", "hidden by the user")
-        elif what == "delete" and over:
-            found = sorted((self.served.folder / "storage").rglob("out/**/*.*"))
-            for path in rng.sample(found, min(2, len(found))):
-                path.unlink(missing_ok=True)
-                self.tell(f"user deletes {path}", "archive deleted")
-        elif what == "others":
+        what = rng.choice(["cancel"] * bool(live) + ["hide", "delete"] * bool(over) + ["others"])
+        if what == "others":
             kind = {"jobType": "BATCH", "execSystemLogicalQueue": "development"} if self.batch else {}
             body = {"name": "other", "appId": "hello", "appVersion": "1.0", **kind}
             if self.ask("POST", "/v3/jobs/submit", rng.choice(["ann", "bob"]), json=body) is not None:
                 self.tell("another job is submitted", "other jobs")
+        elif what == "delete":
+            found = sorted((self.served.folder / "storage").rglob("out/**/*.*"))
+            for path in rng.sample(found, min(2, len(found))):
+                path.unlink(missing_ok=True)
+                self.tell(f"user deletes {path}", "archive deleted")
+        else:
+            job = rng.choice(live if what == "cancel" else over)
+            if self.ask("POST", f"/v3/jobs/{job['uuid']}/{what}", json={}) is not None:
+                done = {"cancel": "cancelled", "hide": "hidden"}[what]
+                self.tell(f"user: {what} {job['name']}", f"{done} by the user")
 
     def request(self) -> None:
         """Ask something of weft, with or without a controller there to hear it."""

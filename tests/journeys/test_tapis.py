@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,10 @@ from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_ke
 
 import weft
 from weft.core import events as ev
-from weft.model import Outcome
+from weft.core.events import AnyEvent
+from weft.errors import NotLoggedIn
+from weft.model import Outcome, Phase
+from weft.service.faults import Fault
 from weft.tapis import login
 from weft.tapis.files import Files
 
@@ -68,9 +71,7 @@ def squares(folder: Path, cases: int, name: str = "squares", more: str = "") -> 
 
 
 def test_one_command_shows_that_a_study_gives_the_same_here_and_through_tapis() -> None:
-    wanted = (
-        ["examples/portal-ida/study.toml"] if PROVE else ["examples/hello/study.toml", "--app", "python"]
-    )
+    wanted = ["examples/portal-ida/study.toml"] if PROVE else ["examples/hello/study.toml", "--app", "python"]
     done = subprocess.run(
         [sys.executable, "-m", "weft", "serve", "demo", *wanted],
         cwd=EXAMPLES.parent,
@@ -260,3 +261,80 @@ echo "{\\"runs\\": $n, \\"continued\\": $WEFT_CONTINUES}" > result.json
     assert one.run().done == 2
     assert len(facts(one, ev.JobEnded)) == 3
     assert [(row["runs"], row["continued"]) for row in table(one).values()] == [(3, 2), (3, 2)]
+
+
+# Comings and goings
+
+
+def test_a_login_that_ends_in_the_middle_stops_the_run_and_loses_nothing(
+    tapis: Tapis, tmp_path: Path
+) -> None:
+    one = study(squares(tmp_path / "s", 4, more='[before]\ncommand = "true"\n'))
+
+    def end_of_the_login(summary: object, news: Sequence[AnyEvent]) -> None:
+        if any(isinstance(fact, ev.JobSubmitted) for fact in news):
+            tapis.served.service.faults.use([Fault(kind="token")])
+
+    with pytest.raises(NotLoggedIn, match="weft login") as told:
+        one.run(watch=end_of_the_login)
+    assert told.value.exit_code == 12
+    tapis.served.service.faults.use([])
+    summary = one.run()
+    assert (summary.done, summary.failed) == (3, 1)
+    assert len(facts(one, ev.JobSubmitted)) == len({fact.job for fact in facts(one, ev.JobSubmitted)}) == 5
+
+
+def test_nobody_is_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path / "nobody"))
+    file = squares(tmp_path / "s", 2)
+    done = subprocess.run(
+        [sys.executable, "-m", "weft", "run", str(file), "--on", "tapis"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 12
+    assert "weft login" in done.stderr
+    assert not (file.parent / ".weft").exists()
+
+
+def test_a_job_cancelled_in_the_portal_holds_the_study_until_a_retry(tapis: Tapis, tmp_path: Path) -> None:
+    text = SQUARES.replace("NAME", "cancelled").replace("COUNT", "2").replace("jobs = 4", "jobs = 1")
+    up = tmp_path / "up"
+    text = text.replace("command = '", f"command = '[ -e {up} ] || {{ touch {up}; sleep 60; }}; ")
+    one = study(written(tmp_path / "s", text))
+
+    def cancelled(summary: object, news: Sequence[AnyEvent]) -> None:
+        for fact in news:
+            if isinstance(fact, ev.JobSubmitted):
+                tapis.session.call("jobs.cancelJob", jobUuid=fact.native)
+
+    summary = one.run(watch=cancelled)
+    assert "cancelled, and not by weft" in summary.hold
+    up.touch()
+    assert one.retry().done == 2
+
+
+def test_a_study_runs_in_an_app_of_the_user_s_own(tapis: Tapis, tmp_path: Path) -> None:
+    from weft.cli.main import run as command
+
+    folder = tmp_path / "my app"
+    assert command(["app", "new", "counting", "--kind", "python", "--folder", str(folder)]) == 0
+    assert command(["app", "check", str(folder)]) == 0
+    assert command(["app", "deploy", str(folder)]) == 0
+    one = study(squares(tmp_path / "s", 5), app="counting")
+    summary = one.run()
+    assert (summary.done, summary.failed) == (4, 1)
+
+
+def test_a_batch_job_runs_through_the_queue_that_is_named(tapis: Tapis, tmp_path: Path) -> None:
+    one = study(squares(tmp_path / "s", 9), type="BATCH", queue="development")
+    assert one.plan().node_hours is not None
+    assert one.run().done == 8
+    natives = [fact.native for fact in facts(one, ev.JobSubmitted)]
+    told = [tapis.session.call("jobs.getJob", jobUuid=native) for native in natives]
+    assert {(job["jobType"], job["execSystemLogicalQueue"]) for job in told} == {("BATCH", "development")}
+    blocked = [
+        phase for fact in facts(one, ev.HistoryRead) for phase, _ in fact.phases if phase is Phase.BLOCKED
+    ]
+    assert blocked == [], "never more than the three jobs that the queue takes"

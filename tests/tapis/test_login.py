@@ -457,6 +457,10 @@ def test_a_renewal_whose_answer_is_lost(
         assert ask(session) == "ann"
         assert login.saved().access_token == old.access_token
         assert session.lasts_until == old.expires_at, "the user has to hear of it in time"
+        served.service.faults.use([Fault(kind="status", where=TOKENS, left=5)])
+        ask(session)
+        assert served.service.faults.rules[0].left == 5, "what is refused is not asked for again and again"
+        served.service.faults.use([])
         change(served.url, expires_at=time.time() - 1)
         with pytest.raises(NotLoggedIn, match="has been revoked") as said:
             ask(session)
@@ -554,12 +558,13 @@ def test_a_full_disk_does_not_stop_a_renewal(
     monkeypatch.setattr(loginfile, "write", full)
     with login.session() as session:
         assert [ask(session), ask(session)] == ["ann", "ann"]
-        monkeypatch.undo()
-        monkeypatch.setenv("WEFT_HOME", str(home))
-        monkeypatch.setattr(renewal, "PAUSE", 0.0)
-        served.service.faults.use([Fault(kind="token", where="userinfo", left=1)])
-        assert ask(session) == "ann"
-        assert refreshes(served.url) == 2, "the tokens that could not be saved were good for the next"
+        for _ in range(2):
+            monkeypatch.setattr(renewal, "PAUSE", 0.0)
+            served.service.faults.use([Fault(kind="token", where="userinfo", left=1)])
+            assert ask(session) == "ann"
+            monkeypatch.undo()
+            monkeypatch.setenv("WEFT_HOME", str(home))
+        assert refreshes(served.url) == 3, "the tokens that could not be saved were good for the next"
 
 
 def test_what_a_process_left_that_died_renewing(

@@ -144,7 +144,7 @@ def test_the_deepest_mount_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("/work/x", "is not an address on Tapis"),
+        ("/home/x", "is not an address on Tapis"),
         ("https://tapis.io/x", "is not an address on Tapis"),
         ("tapis:/system/x", "is not an address on Tapis"),
         ("tapis://", "the system is missing"),

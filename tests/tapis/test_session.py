@@ -461,6 +461,13 @@ def test_no_error_tells_a_secret(
     assert TOKEN not in repr(speaker) + repr(speaker.http) + repr(speaker.client)
 
 
+def test_whatever_looks_like_a_token_is_not_told(stub: Stub, speaker: Session) -> None:
+    stub.replies = [refusal(400, "not with eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmVk_-x today")]
+    with pytest.raises(Rejected) as said:
+        act(speaker)
+    assert said.value.said == "not with [token] today"
+
+
 def test_a_token_that_cannot_be_sent_is_not_told(stub: Stub) -> None:
     session = session_at(stub.url, "two\nlines-of-a-token")
     for call in (lambda: read(session), lambda: session.stream("GET", "/v3/x")):

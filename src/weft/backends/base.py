@@ -80,6 +80,11 @@ class Backend(Protocol):
         """What bundles must know of it."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it: what it cannot do for a study, what will soon stand in the way."""
+        ...
+
     def prepare(self) -> None:
         """See, before a run begins, that jobs can be submitted; CheckFailed says what stands in the way."""
         ...

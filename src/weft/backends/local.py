@@ -50,6 +50,7 @@ class LocalBackend:
     name = "local"
     doubt = ""
     node = Node()
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self, folder: StudyFolder, settings: Mapping[str, Value], needs: Resources = _ANY_NEEDS

@@ -1,9 +1,9 @@
 """Jobs through Tapis v3: each is one Tapis job of an existing app, with one ZIP in and one ZIP out.
 
-A job is found again by its name, which is our id. What it gets lies in a folder of the user's storage
-(``<storage>/<study and key>/<job>/in``: the bundle and the runner), what it leaves is archived beside it (``…/out``), so both
+A job is found again by its name, which is our id. What it gets lies in a folder of the user's storage (the bundle and
+the runner, in ``<storage>/<study and key>/<job>/in``), and what it leaves is archived beside it (in ``.../out``), so both
 places are known without asking. While it runs, its records are read where it runs. Tapis is asked about all jobs with
-one search, whatever their number; it is never asked about one job at a time, but for those that a search does not show.
+one search, whatever their number, and about one job only where a search does not show it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class TapisBackend:
         self._lock = threading.Lock()
         self._jobs: dict[str, Mapping[str, Any]] = {}
         """What a search last told of each job, by its native id."""
+        self._warnings: tuple[str, ...] = ()
+        """About shared inputs that the site may soon remove."""
         self._kept: dict[str, int] = {}
         """Files that the records of a job speak of."""
         self._asked: dict[str, float] = {}
@@ -112,11 +114,16 @@ class TapisBackend:
     def node(self) -> Node:
         return self._place.node
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self._place.notes(), *self._warnings)
+
     def prepare(self) -> None:
         self.preview([Packed(job="check", folder=Path(), bundle=Bundle(cases=()))])
 
     def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
-        return self._place.share(inputs)
+        there, self._warnings = self._place.share(inputs)
+        return there
 
     # Submitting
 

@@ -6,6 +6,8 @@ Everything that the service tells once and that holds for all jobs of a run is g
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,8 +60,17 @@ class Place(Struct, frozen=True, kw_only=True):
     most_jobs: int | None
     """Jobs of this user that Tapis and the site take at once."""
 
-    def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
-        """See that inputs are in the store, and say where; see ``Backend.share``."""
+    def notes(self) -> tuple[str, ...]:
+        """What the app cannot do, and until when the login lasts."""
+        until = self.session.lasts_until
+        if not math.isfinite(until):
+            return self.family.limitations
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
+        told = f"the login ends at {when}: a run that takes longer stops then, and goes on after `weft login`"
+        return (*self.family.limitations, told)
+
+    def share(self, inputs: Sequence[SharedInput]) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+        """See that inputs are in the store, and say where (see ``Backend.share``), with warnings."""
         if self.store is None:
             raise CheckFailed(
                 f"the study has shared inputs, and no place for them is known on system {self.system.id}",
@@ -67,7 +78,8 @@ class Place(Struct, frozen=True, kw_only=True):
                 hint=f'name a folder that its nodes see: store = "tapis://{self.system.id}/PATH"',
             )
         provided = self.store.provide([self._common(one) for one in inputs])
-        return {
+        warnings = tuple(found.warning for found in provided if found.warning)
+        there = {
             one.name: {
                 "path": found.path,
                 "files": [[file.path, file.size] for file in found.files],
@@ -75,6 +87,7 @@ class Place(Struct, frozen=True, kw_only=True):
             }
             for one, found in zip(inputs, provided, strict=True)
         }
+        return there, warnings
 
     def _common(self, one: SharedInput) -> Common:
         files = tuple(File(path=path, size=size, sha256=digest) for path, size, digest in one.files)
@@ -92,12 +105,16 @@ def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Plac
     """
     session = login.session(_text(settings, "base_url"), client)
     said = _text(settings, "storage")
-    known = tenants.places(session, projects=settings.get("paths"))
-    storage = Address.parse(said) if said else known.storage()
+    storage = Address.parse(said) if said else tenants.places(session).storage()
     ready = preflight.ready(session, _wants(settings, storage))
     system = ready.system
-    places = tenants.places(session, projects=settings.get("paths"), roots={system.id: system.root_dir})
-    store = _store(session, system, _text(settings, "store"), study.folder)
+    work = _work(session, system)
+    places = tenants.places(
+        session, gid=_gid(work), projects=settings.get("projects"), roots={system.id: system.root_dir}
+    )
+    usual = places.store_on(system.id) or (str(work / "weft/store") if work is not None else "")
+    said = _text(settings, "store") or usual
+    store = store_on(session, system.id, system.root_dir, said, study=study.folder)
     ranks = _nodes(settings, ready) * _cores(settings, ready) if ready.family.ranks else None
     folder = store.folder
     return Place(
@@ -171,7 +188,6 @@ def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, s
         read_every=poll or READ_EVERY,
         reads=READS,
         charge=_charge(settings, ready),
-        cannot=ready.family.limitations,
     )
 
 
@@ -183,17 +199,19 @@ def _charge(settings: Mapping[str, Any], ready: preflight.Ready) -> Charge | Non
     return Charge(nodes=_nodes(settings, ready), rate=site.rate if site else None)
 
 
-def _store(session: Session, system: System, said: str, study: str) -> SharedStore:
-    """The store that the study names, else where the tenant has it, else in the user's Work or scratch there."""
-    store = store_on(session, system.id, system.root_dir, said, study=study)
-    if store.folder is not None:
-        return store
+def _work(session: Session, system: System) -> Address | None:
+    """The user's Work, else scratch, on a system, as its own variables say; None where neither is told."""
+    roots = Places(Tenant(), roots={system.id: system.root_dir})
     for variable in ("WORK", "SCRATCH"):
         with contextlib.suppress(Rejected, BackendError):
             told = session.call("systems.hostEval", systemId=system.id, envVarName=variable)
-            found = Places(Tenant(), roots={system.id: system.root_dir}).from_host(
-                system.id, str(told.get("name") if isinstance(told, dict) else told)
-            )
+            found = roots.from_host(system.id, str(told.get("name") if isinstance(told, dict) else told))
             if found is not None and found.path:
-                return store_on(session, system.id, system.root_dir, str(found / "weft/store"), study=study)
-    return store
+                return found
+    return None
+
+
+def _gid(work: Address | None) -> str:
+    """The number above the user's name in the path of Work at TACC: ``/work2/01234/ann/...``."""
+    parts = work.path.split("/") if work is not None else []
+    return next((part for part in parts if part.isdigit()), "")

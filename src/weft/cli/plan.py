@@ -64,8 +64,8 @@ def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
         if planned.node_hours is not None:
             su = f", {planned.su:,.2f} SU" if planned.su is not None else ""
             yield f"  costs     at most {planned.node_hours:,.2f} node-hours{su}"
-    for sentence in planned.cannot:
-        yield f"  note      {study.spec.backend}: {sentence}"
+    for note in planned.notes:
+        yield f"  note      {note}"
     if planned.question is not None:
         yield from _question(planned, place)
     if planned.hold:

@@ -80,12 +80,17 @@ class PlainLines(View):
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._warned: set[str] = set()
         self._pause = PLAIN_FIRST
         self._last = ""
 
     def update(self, summary: Summary, news: Sequence[AnyEvent]) -> None:
         now = time.monotonic()
         text = counts(summary)
+        for warning in summary.warnings:
+            if warning not in self._warned:
+                click.echo(f"note: {warning}")
+        self._warned.update(summary.warnings)
         over = not (
             summary.waiting or summary.active
         )  # what is to be said then is said by whoever asked for the view

@@ -35,22 +35,21 @@ def show(study: str, apps: Sequence[str], types: Sequence[str]) -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="weft-demo-") as scratch,
-        running(Path(scratch) / "service") as url,
+        running(Path(scratch) / "service") as url,_home(Path(scratch) / "home")
     ):
-        with _home(Path(scratch) / "home"):
-            login.log_in(url, "weft", (Path(scratch) / "service" / "password").read_text())
-            click.echo(f"logged in at {url} as weft")
-            wanted = _run(_copied(Study.load(study), Path(scratch) / "here"), "this machine", {})
-            right = True
-            for app in apps:
-                for kind in types:
-                    settings = {"app": app, "type": kind, "base_url": url, "poll": POLL}
-                    place = Path(scratch) / f"{app} {kind}"
-                    got = _run(_copied(Study.load(study), place), f"app {app}, {kind}", settings)
-                    different = _differences(wanted, got)
-                    right = right and not different
-                    click.echo(f"  {different or 'the same table: parameters, status and results'}")
-            return Exit.DONE if right else Exit.PROBLEM
+        login.log_in(url, "weft", (Path(scratch) / "service" / "password").read_text())
+        click.echo(f"logged in at {url} as weft")
+        wanted = _run(_copied(Study.load(study), Path(scratch) / "here"), "this machine", {})
+        right = True
+        for app in apps:
+            for kind in types:
+                settings = {"app": app, "type": kind, "base_url": url, "poll": POLL}
+                place = Path(scratch) / f"{app} {kind}"
+                got = _run(_copied(Study.load(study), place), f"app {app}, {kind}", settings)
+                different = _differences(wanted, got)
+                right = right and not different
+                click.echo(f"  {different or 'the same table: parameters, status and results'}")
+        return Exit.DONE if right else Exit.PROBLEM
 
 
 @contextmanager

@@ -52,8 +52,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     node_hours: float | None = None
     su: float | None = None
     """What the site charges at most: if every job runs for as long as it asks for; None where nothing is charged."""
-    cannot: tuple[str, ...] = ()
-    """What a study may ask for and this backend cannot do."""
+    notes: tuple[str, ...] = ()
+    """What the backend has to say: what it cannot do, what will soon stand in the way."""
 
 
 def extension(state: State, cases: Mapping[str, Case], now: float) -> list[AnyEvent]:
@@ -122,5 +122,4 @@ def forecast(
         node_hours=hours,
         su=hours * charge.rate if hours is not None and charge and charge.rate is not None else None,
         eta_s=counts.eta_s,
-        cannot=limits.cannot,
     )

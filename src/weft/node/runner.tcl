@@ -46,7 +46,7 @@ namespace eval ::weft {
 
     variable folder "" meet "" work "" leads 0 began 0 bundle {} rank 0 ranks 1 members {} hosts 1
     variable claim_note "" killed_at "" deadline_from "" stop_at "" reserve 0 worthwhile 0
-    variable claimed {} left_out 0 longest 0.0 busy 0.0 cases_span 0.0 ran_cases 0
+    variable claimed {} in_vain 0 left_out 0 longest 0.0 busy 0.0 cases_span 0.0 ran_cases 0
     variable records "" records_path "" torn 0 packed {} exited "" base {} renamed {} put_aside 0
     variable zips {} zip_name "" zip_numbers 0 zip_channel "" zip_path "" zip_offset 0 zip_central "" zip_count 0
 }
@@ -614,15 +614,17 @@ proc ::weft::next_case {index count} {
     return [expr {$index < $count ? $index : -1}]
 }
 
-# Takes a case; tells whether nobody else had it. If so, looks at once what else has gone.
+# Takes a case; tells whether nobody else had it. After many in vain it looks which have gone: the others are far ahead.
 proc ::weft::claim_case {index} {
-    variable meet; variable ranks; variable claimed; variable rank
+    variable meet; variable ranks; variable claimed; variable rank; variable in_vain
     if {$ranks == 1 || [create $meet/case.$index $rank]} {
-        dict set claimed $index 1
+        set in_vain 0
         return 1
     }
-    foreach name [glob -nocomplain -directory $meet -tails case.*] {
-        dict set claimed [lindex [split $name .] 1] 1
+    if {[incr in_vain] % 64 == 0} {
+        foreach name [glob -nocomplain -directory $meet -tails case.*] {
+            dict set claimed [lindex [split $name .] 1] 1
+        }
     }
     return 0
 }

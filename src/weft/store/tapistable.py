@@ -24,7 +24,7 @@ _TEXTS = (
 _NUMBERS = ("nodes", "cores", "jobs", "slots")
 _TIMES = ("minutes", "poll", "settle")
 """Of a job at most, in minutes; between two looks at most, and of an unanswered submission, in seconds."""
-_TABLES = ("args", "env", "inputs", "family", "paths")
+_TABLES = ("args", "env", "inputs", "family", "projects")
 TAPIS_KEYS = (*_TEXTS, *_NUMBERS, *_TABLES, "type", "memory", *_TIMES, "tags")
 TYPES = ("FORK", "BATCH")
 

@@ -203,6 +203,11 @@ class Places:
             )
         return Address.parse(filled)
 
+    def store_on(self, system: str) -> str:
+        """The address of the shared store on an execution system, where it has a usual place; else empty."""
+        path = self.filled(self.tenant.stores.get(system, ""))
+        return str(Address(system, tidy(path))) if path else ""
+
     def filled(self, template: str) -> str:
         """A template of the data with the facts in it; empty if one of them is not known."""
         if any(not self._facts.get(name) for name in _FACT.findall(template)):

@@ -364,7 +364,7 @@ def store_on(
         UsageError: ``folder`` lies on another system.
     """
     known = places(session, gid=gid, roots={system: root_dir})
-    chosen = folder or known.filled(known.tenant.stores.get(system, ""))
+    chosen = folder or known.store_on(system)
     where = Where(
         base_url=session.base_url,
         tenant=session.tenant,
