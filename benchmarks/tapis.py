@@ -1,11 +1,10 @@
 """What a study costs through Tapis, against the loop of ``tapipy`` calls that one would write without weft.
 
-``study``: 1,000 cases in 4 jobs, against one job per case with loose files, on a queue that takes 20 jobs of a user, at a
-service with the waits of the real one. Times are those of the jobs' histories, in the service's own clock. Of the loop
-a sample runs, and the rest is reckoned from it in the loop's favour.
+The study: 1,000 cases in 4 jobs, against one job for each case with loose files, on a queue that takes 20 jobs of a user,
+at a service with the waits of the real one. Times are those of the histories. Of the loop a sample is run.
 
-``submit``: 200 jobs at a service that takes 150 ms longer for every call, none of which begins, since their system
-does not answer.
+The submissions: 200 jobs at a service that answers every call 150 ms late. None of the jobs begins, since their system
+is down, so the machine has nothing else to do.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import os
 import sys
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from typing import Any
 from msgspec import Struct
 
 from benchmarks import studies
-from benchmarks.measure import BenchmarkError, Check, Options, run, table
+from benchmarks.measure import BenchmarkError, Check, Options, run, seconds_of, table
 from benchmarks.service import _process, _wait
 
 CASES, QUICK_CASES = 1_000, 200
@@ -95,55 +94,49 @@ class Account(Struct, frozen=True):
 
 def _studies(options: Options) -> list[Check]:
     cases, sample = options.choose(CASES, QUICK_CASES), options.choose(SAMPLE, QUICK_SAMPLE)
-    sample = min(cases, sample)
-    print(f"tapis: {cases} cases of `sleep 0.1` in {JOBS} jobs, against {sample} of {cases} jobs of one case each;")
-    print(f"a queue with maxJobsPerUser = {PLACES}, the waits of the real service {SPEED:.0f} times as fast")
+    print(f"tapis: {cases} cases of `sleep 0.1` in {JOBS} jobs, against a job for each ({sample} are run);")
+    print(f"  a queue with maxJobsPerUser = {PLACES}, no wait in it, the pace of Tapis, its clock")
     with _served(options.folder / "study", "--pace", "tapis", "--speed", str(SPEED)) as url:
-        _register(url, options.folder)
-        began = time.perf_counter()
-        weft = _account(url, _by_weft(url, options.folder, cases))
-        own = (time.perf_counter() - began) * SPEED
+        _register(url, options.folder, PLACES)
+        uuids, own = _by_weft(url, options.folder, cases)
+        weft = _account(url, uuids)
         loop = _account(url, _by_loop(url, options.folder, sample))
-    wall, files = _whole(loop, cases), loop.files / sample * cases
+    rate = _rate(loop)
+    wall, files = loop.wall + (cases - sample) / rate, loop.files / sample * cases
+    ratios = f"{wall / weft.wall:.1f}", f"{files / weft.files:.0f}"
     rows = [
         [WEFT, f"{JOBS}", f"{weft.wall:.0f} s", "1.0", f"{weft.files}", "1"],
         [f"{LOOP}, sample", f"{sample}", f"{loop.wall:.0f} s", "", f"{loop.files}", ""],
-        [LOOP, f"{cases}", f"{wall:.0f} s", f"{wall / weft.wall:.1f}", f"{files:.0f}", f"{files / weft.files:.0f}"],
+        [f"{LOOP}, all", f"{cases}", f"{wall:.0f} s", ratios[0], f"{files:.0f}", ratios[1]],
     ]
     print(table(["contender", "jobs", "wall time", "to weft", "files moved", "to weft"], rows))
-    print(f"  times of the service's clock, by the histories; `weft run` took {own:.0f} s from start to end")
+    if cases > sample:
+        print(f"  all: {loop.wall:.0f} s + ({cases} - {sample}) jobs at {60 * rate:.2f} a minute")
+    print(f"  `weft run` itself took {own * SPEED:.0f} s, from its start to its end")
     return [
         Check(f"wall time of the loop, to weft's {JOBS} jobs", wall / weft.wall, LIMIT_WALL, least=True),
         Check("files that it moves, likewise", files / weft.files, LIMIT_FILES, least=True),
     ]
 
 
-def _whole(sample: Account, jobs: int) -> float:
-    """The wall time of so many jobs, at the rate at which the sample's end while none of its places is free.
-
-    The first jobs find the queue empty and the last ones leave it so; the rate is taken between.
-    """
-    if jobs <= len(sample.ends):
-        return sample.wall
-    first, last = PLACES - 1, len(sample.ends) - PLACES - 1
-    rate = (last - first) / (sample.ends[last] - sample.ends[first])
-    print(
-        f"  {LOOP}: {60 * rate:.1f} jobs a minute while {PLACES} are at work (jobs {first + 1} to {last + 1} of the sample);"
-        f" {jobs} take the sample's {sample.wall:.0f} s and ({jobs} - {len(sample.ends)}) / rate"
-    )
-    return sample.wall + (jobs - len(sample.ends)) / rate
+def _rate(loop: Account) -> float:
+    """Jobs that end in a second while all places are taken: not the first ones of the sample, nor the last."""
+    first, last = PLACES - 1, len(loop.ends) - PLACES - 1
+    if last <= first:
+        return len(loop.ends) / loop.wall
+    return (last - first) / (loop.ends[last] - loop.ends[first])
 
 
-def _by_weft(url: str, folder: Path, cases: int) -> list[str]:
-    """Run the study as a user does, and return its jobs."""
+def _by_weft(url: str, folder: Path, cases: int) -> tuple[list[str], float]:
+    """Run the study as a user does; its jobs, and the seconds that it took."""
     where = folder / "weft's study"
     _write_inputs(where)
     settings = {"app": APP, "system": SYSTEM, "type": "BATCH", "queue": QUEUE, "jobs": JOBS}
     settings |= {"cores": NODE_CORES, "minutes": 60, "poll": POLL / SPEED}
     lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in settings.items())
     (where / "study.toml").write_text(_STUDY.replace("CASES", str(cases)) + lines)
-    run(studies.weft("run", str(where), "--json"), cwd=where, timeout=PATIENCE)
-    return [str(job.uuid) for job in _client(url).jobs.getJobList(limit=-1)]
+    own = seconds_of(lambda: run(studies.weft("run", str(where), "--json"), cwd=where, timeout=PATIENCE))
+    return [str(job.uuid) for job in _client(url).jobs.getJobList(limit=-1)], own
 
 
 def _by_loop(url: str, folder: Path, jobs: int) -> list[str]:
@@ -155,10 +148,7 @@ def _by_loop(url: str, folder: Path, jobs: int) -> list[str]:
     uuids = []
     for number in range(jobs):
         there = f"{USER}/loop/{number}"
-        for name in ("case.py", *INPUTS):
-            client.upload(
-                source_file_path=str(where / name), system_id=STORAGE, dest_file_path=f"{there}/{name}"
-            )
+        _upload(client, where, ("case.py", *INPUTS), there)
         request = _request(f"case-{number}", f"tapis://{STORAGE}/{there}", "case.py", str(number))
         uuids.append(str(client.jobs.submitJob(**request).uuid))
     for uuid in uuids:
@@ -206,26 +196,14 @@ def _account(url: str, uuids: Iterable[str]) -> Account:
 
 def _submissions(options: Options) -> list[Check]:
     jobs = options.choose(SUBMITTED, QUICK_SUBMITTED)
-    print(f"\ntapis: {jobs} jobs submitted, every call {1000 * LATENCY:.0f} ms late; two uploads for each job")
+    print(f"\ntapis: {jobs} jobs submitted, with two uploads each; every answer {1000 * LATENCY:.0f} ms late")
     with _served(options.folder / "submit") as url:
-        _register(url, options.folder)
+        _register(url, options.folder, -1)
         backend, packed = _prepared(url, options.folder, jobs)
-        faults = [
-            {"kind": "system", "where": SYSTEM},
-            {"kind": "slow", "where": "/v3/", "seconds": LATENCY},
-        ]
-        _put(url, "/weft/faults", faults)
-        began = time.perf_counter()
-        sent: dict[str, Any] = {}
-        size = backend.limits.batch
-        for start in range(0, jobs, size):
-            some = packed[start : start + size]
-            known = backend.find([one.job for one in some])
-            sent |= backend.submit([one for one in some if one.job not in known])
-        weft = time.perf_counter() - began
-        loop = _submitted_by_loop(url, packed)
-        if len([native for native in sent.values() if isinstance(native, str)]) != jobs:
-            raise BenchmarkError(f"of {jobs} submissions {len(sent)} were answered: {list(sent.items())[:2]}")
+        slow = {"kind": "slow", "where": "/v3/", "seconds": LATENCY}
+        _put(url, "/weft/faults", [slow, {"kind": "system", "where": SYSTEM}])
+        weft = seconds_of(lambda: _submitted_by_weft(backend, packed))
+        loop = seconds_of(lambda: _submitted_by_loop(url, packed))
     rows = [
         [WEFT, f"{1000 * weft / jobs:.0f} ms", f"{weft / loop:.2f}"],
         [LOOP, f"{1000 * loop / jobs:.0f} ms", "1.00"],
@@ -261,18 +239,31 @@ def _prepared(url: str, folder: Path, jobs: int) -> tuple[Any, list[Any]]:
     return backend, packed
 
 
-def _submitted_by_loop(url: str, packed: Iterable[Any]) -> float:
-    """Seconds that a loop takes to upload the same files and submit as many jobs."""
+def _submitted_by_weft(backend: Any, packed: Sequence[Any]) -> None:
+    """Look whether they are there, then submit them, so many together as weft's loop does."""
+    size = backend.limits.batch
+    for start in range(0, len(packed), size):
+        some = packed[start : start + size]
+        known = backend.find([one.job for one in some])
+        answers = backend.submit([one for one in some if one.job not in known])
+        refused = [answer for answer in answers.values() if not isinstance(answer, str)]
+        if refused or len(answers) != len(some):
+            raise BenchmarkError(f"of {len(some)} jobs {len(answers)} were answered: {refused[:1]}")
+
+
+def _submitted_by_loop(url: str, packed: Sequence[Any]) -> None:
     client = _client(url)
-    began = time.perf_counter()
     for one in packed:
         there = f"{USER}/loop/{one.job}"
-        for name in ("runner.py", "bundle.zip"):
-            client.upload(
-                source_file_path=str(one.folder / name), system_id=STORAGE, dest_file_path=f"{there}/{name}"
-            )
+        _upload(client, one.folder, ("runner.py", "bundle.zip"), there)
         client.jobs.submitJob(**_request(f"loop-{one.job}", f"tapis://{STORAGE}/{there}", "runner.py"))
-    return time.perf_counter() - began
+
+
+def _upload(client: Any, folder: Path, names: Iterable[str], there: str) -> None:
+    for name in names:
+        client.upload(
+            source_file_path=str(folder / name), system_id=STORAGE, dest_file_path=f"{there}/{name}"
+        )
 
 
 # ---- a service --------------------------------------------------------------------------------------------
@@ -308,12 +299,12 @@ def _client(url: str) -> Any:
     return Tapis(base_url=url, access_token=login.saved(url).access_token)
 
 
-def _register(url: str, folder: Path) -> None:
-    """Make the cluster: a system with one queue, which no Slurm has, so that the service's own takes its jobs."""
+def _register(url: str, folder: Path, places: int) -> None:
+    """Make a cluster: a system with one queue, which no Slurm has, so that the service's own takes its jobs."""
     largest = {"maxNodeCount": 1, "maxCoresPerNode": NODE_CORES, "maxMemoryMB": 192_000, "maxMinutes": 2_880}
     least = {"minNodeCount": 1, "minCoresPerNode": 1, "minMemoryMB": 1, "minMinutes": 1}
     name = {"name": QUEUE, "hpcQueueName": f"{SYSTEM}-{QUEUE}"}
-    queue = {**name, "maxJobs": -1, "maxJobsPerUser": PLACES, **least, **largest}
+    queue = {**name, "maxJobs": -1, "maxJobsPerUser": places, **least, **largest}
     _client(url).systems.createSystem(
         id=SYSTEM,
         systemType="LINUX",

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from msgspec import Struct
+from msgspec import Struct, structs
 from tests.service.conftest import PASSWORD, Served, start
 
 from weft import writer
@@ -376,7 +376,7 @@ class Trial:
         ours = [job for job in jobs if job["name"].startswith("storm-")]
         live = [job for job in ours if job["status"] not in OVER]
         over = [job for job in ours if job["status"] in OVER]
-        what = rng.choice(["cancel"] * bool(live) + ["hide", "delete"] * bool(over) + ["others"])
+        what = rng.choice(["cancel"] * bool(live) + 2 * ["hide", "delete"] * bool(over) + ["others"])
         if what == "others":
             kind = {"jobType": "BATCH", "execSystemLogicalQueue": "development"} if self.batch else {}
             body = {"name": "other", "appId": "hello", "appVersion": "1.0", **kind}
@@ -427,7 +427,7 @@ class Trial:
     def live(self) -> None:
         """Run the study to its end, through whatever comes."""
         self.log_in()
-        self.served.service.faults.use(self.sky.rules)
+        self.served.service.faults.use([structs.replace(rule) for rule in self.sky.rules])
         self.tell(f"rules: {self.sky.rules}")
         self.clears_at = time.time() + self.sky.seconds
         user = threading.Thread(target=self._live_as_user)
@@ -550,6 +550,8 @@ class Trial:
 
     def judge(self) -> None:
         """Hold the books against what really happened."""
+        if self.sky.too_late:
+            self._wait_for_twins()
         log = self.log()
         facts = list(journal.read(self.study.folder.journal))
         self._judge_jobs(facts)
@@ -562,24 +564,38 @@ class Trial:
         parts = [line.split(" ", 4) for line in lines]
         return [Line(float(at), *rest) for at, *rest in parts]
 
-    def _judge_jobs(self, facts: Sequence[AnyEvent]) -> None:
+    def _jobs(self) -> list[tuple[str, str, str]]:
+        """Name, native id and status of the study's jobs, as the service has them."""
         with self.served.service.database.reading() as database:
-            rows = database.exec_driver_sql("select uuid, name, status from jobs").all()
-        ours = [(uuid, name, status) for uuid, name, status in rows if name.startswith("storm-")]
-        names = Counter(name for _, name, _ in ours)
+            rows = database.exec_driver_sql("select name, uuid, status from jobs").all()
+        return [(name, uuid, status) for name, uuid, status in rows if name.startswith("storm-")]
+
+    def _wait_for_twins(self) -> None:
+        """Until all is created and over that could be."""
+        time.sleep(max(0.0, self.clears_at + max(rule.seconds for rule in self.sky.rules) - time.time()))
+        end = time.monotonic() + PATIENCE
+        while any(status not in OVER for _, _, status in self._jobs()):
+            assert time.monotonic() < end, self._jobs()
+            time.sleep(0.05)
+
+    def _judge_jobs(self, facts: Sequence[AnyEvent]) -> None:
+        jobs = self._jobs()
+        names = Counter(name for name, _, _ in jobs)
         for name, times in names.items():
-            if times > 1 and not self.sky.too_late:
-                raise Violation("submitted once", f"job {name} was created {times} times")
+            if times > 1:
+                self.tell(f"{name} was created {times} times", "twin")
+                if not self.sky.too_late:
+                    raise Violation("submitted once", f"job {name} was created {times} times")
         planned = {fact.job for fact in facts if isinstance(fact, ev.JobPlanned)}
         ended = {fact.job for fact in facts if isinstance(fact, (ev.JobEnded, ev.JobRefused))}
         if set(names) - planned:
             raise Violation("every job is known", f"{set(names) - planned}")
-        live = [name for _, name, status in ours if status not in OVER]
+        live = [name for name, _, status in jobs if status not in OVER]
         if live or planned - ended:
             raise Violation("closed is closed", f"settled while {live or planned - ended} live")
-        native = {fact.job: fact.native for fact in facts if isinstance(fact, ev.JobSubmitted)}
-        true = {(name, uuid) for uuid, name, _ in ours}
-        if not set(native.items()) <= true or set(native) != set(names):
+        native = {(fact.job, fact.native) for fact in facts if isinstance(fact, ev.JobSubmitted)}
+        true = {(name, uuid) for name, uuid, _ in jobs}
+        if not native <= true or len(native) != len(names):
             raise Violation("the books are the truth", f"jobs {native} are {true}")
 
     def _judge_runs(self, log: Sequence[Line], facts: Sequence[AnyEvent]) -> None:

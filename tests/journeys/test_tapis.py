@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.conftest import PROVE, count
 from tests.journeys.tapis import Tapis, facts, moved, study, table
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_key, start
 
 import weft
+from weft.api import Study
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.errors import NotLoggedIn
-from weft.model import Outcome, Phase
+from weft.errors import CheckFailed, NotLoggedIn, WeftError
+from weft.model import Outcome, Phase, Retry
 from weft.service.faults import Fault
 from weft.tapis import login
 from weft.tapis.files import Files
@@ -338,3 +341,102 @@ def test_a_batch_job_runs_through_the_queue_that_is_named(tapis: Tapis, tmp_path
         phase for fact in facts(one, ev.HistoryRead) for phase, _ in fact.phases if phase is Phase.BLOCKED
     ]
     assert blocked == [], "never more than the three jobs that the queue takes"
+
+
+@pytest.mark.skipif(not PROVE, reason="three jobs that each use up their minute: `make prove` runs it")
+def test_a_case_that_is_longer_than_max_minutes_goes_on_in_the_next_job(tapis: Tapis, tmp_path: Path) -> None:
+    text = """\
+name = "minutes"
+[model]
+command = "sh count.sh"
+inputs = ["count.sh"]
+result = "result.json"
+[continue]
+files = ["state.txt"]
+[tapis]
+app = "python"
+jobs = 1
+minutes = 1
+"""
+    script = """\
+n=$(cat state.txt 2> /dev/null || echo 0)
+while [ $n -lt 90 ]; do sleep 1; n=$((n + 1)); echo $n > state.txt; done
+echo "{\\"seconds\\": $n, \\"continued\\": $WEFT_CONTINUES}" > result.json
+"""
+    one = study(written(tmp_path / "s", text, count__sh=script))
+    assert one.run().done == 1
+    assert len(facts(one, ev.JobEnded)) >= 3
+    (row,) = table(one).values()
+    assert row["seconds"] == 90
+    assert row["continued"] >= 2
+
+
+# Solvers that take one Tcl script
+
+TCL_APP = """\
+#!/bin/bash
+cd inputDirectory
+"$WEFT_PYTHON" -m opensees "$1"
+code=$?
+echo $code > "${_tapisSysRootDir%/}/${_tapisExecSystemOutputDir#/}/tapisjob.exitcode"
+exit $code
+"""
+PLANTED = {
+    (3.0, 0): 'error "the mesh is wrong"',
+    (4.5, 400): "exit 3",
+    (7.5, 1600): 'puts "no convergence"; exit 4',
+}
+
+
+def test_fifty_frames_run_in_one_interpreter_and_three_planted_failures_are_told(
+    tapis: Tapis, tmp_path: Path
+) -> None:
+    app = tapis.app("opensees-tcl", TCL_APP)
+    folder = tmp_path / "frames"
+    shutil.copytree(EXAMPLES / "tcl-portal", folder, ignore=shutil.ignore_patterns(".weft"))
+    script = (folder / "portal.tcl").read_text()
+    planted = "".join(
+        f"if {{$height == {height} && $gravity == {gravity}}} {{ {what} }}\n"
+        for (height, gravity), what in PLANTED.items()
+    )
+    (folder / "portal.tcl").write_text(planted + script)
+    one = study(
+        folder / "study.toml", app=app, family={"runner": "tcl", "script": "Main Script"}, jobs=1, cores=1
+    )
+    summary = one.run()
+    assert (summary.done, summary.failed) == (47, 3)
+    rows = {(row["height"], row["gravity"]): row for row in table(one).values()}
+    failed = {place: row["weft_why"] for place, row in rows.items() if row["status"] == "failed"}
+    assert set(failed) == set(PLANTED)
+    assert "the mesh is wrong" in failed[3.0, 0]
+    assert "exit 3" in failed[4.5, 400]
+    if PROVE:
+        (folder / "portal.tcl").write_text(script)
+        here = Study.load(folder / "study.toml", on="local")
+        here.spec = replace(here.spec, name="here", retry=Retry(stop_after=0))
+        here._set(here.spec)
+        here.run()
+        wanted = {(row["height"], row["gravity"]): row for row in table(here).values()}
+        measured = [name for name in here.results("polars").columns if not name.startswith("weft_")][2:]
+        for place, row in rows.items():
+            if place not in PLANTED:
+                assert [row[name] for name in measured] == [wanted[place][name] for name in measured]
+
+
+def test_what_one_tcl_script_cannot_do_is_told_before_anything_is_sent(tapis: Tapis, tmp_path: Path) -> None:
+    app = tapis.app("opensees-tcl-2", TCL_APP)
+    text = 'name = "no"\n[model]\ncommand = "OpenSees a.tcl"\ninputs = ["a.tcl"]\nLINE\n[tapis]\napp = "x"\n'
+    tcl = {"app": app, "family": {"runner": "tcl", "script": "Main Script"}}
+    for line, said in (
+        ('setup = ["module load x"]', "model.setup"),
+        ('finish = "true"', "model.finish"),
+        ('[continue]\nfiles = ["a"]', "continue without an exit code"),
+    ):
+        one = study(written(tmp_path / "s", text.replace("LINE", line), a__tcl="puts 1"), **tcl)
+        with pytest.raises(CheckFailed, match=said):
+            one.run()
+    one = study(
+        written(tmp_path / "s", text.replace("OpenSees a.tcl", "python3 a.py").replace("LINE", "")), **tcl
+    )
+    with pytest.raises(WeftError, match="tcl"):
+        one.run()

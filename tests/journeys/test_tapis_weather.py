@@ -76,6 +76,18 @@ def test_every_promise_holds_in_any_weather_at_the_service(play: Callable[..., C
         assert not missing, "each kind of weather must have happened"
 
 
+def test_a_job_that_is_created_twice_runs_once(play: Callable[..., Counter[str]]) -> None:
+    """What `settle` promises does not hold; then it is the claim that keeps the twin from running a case."""
+    too_late = Fault("late", left=1, where="POST /v3/jobs/submit", seconds=2.0)
+    weather = Sky(
+        seconds=2.0, rules=[too_late], crash=0.0, meddling=0.0, asking=0.0, plain=True, too_late=True
+    )
+    chosen = seeds(3, 20)
+    happened = play(chosen, weather)
+    print(f"{len(chosen)} studies, {happened['twin']} jobs created twice")
+    assert happened["twin"]
+
+
 # Planted faults
 
 

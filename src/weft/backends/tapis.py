@@ -1,7 +1,7 @@
 """Jobs through Tapis v3: each is one Tapis job of an existing app, with one ZIP in and one ZIP out.
 
 A job is found again by its name, which is our id. What it gets lies in a folder of the user's storage (the bundle and
-the runner, in ``<storage>/<study and key>/<job>/in``), and what it leaves is archived beside it (in ``.../out``), so both
+the runner, in ``<storage>/<study and key>/<job>/in``), what it leaves is archived beside it (in ``.../out``), so both
 places are known without asking. While it runs, its records are read where it runs. Tapis is asked about all jobs with
 one search, whatever their number, and about one job only where a search does not show it.
 """
@@ -21,10 +21,14 @@ from typing import Any, TypeVar
 
 from weft.backends.base import Brought, Collected, Packed, Refused, Seen
 from weft.backends.tapisplace import Place, reach
+from weft.core.cases import expand
+from weft.core.command import render_command
 from weft.core.events import HistoryRead
 from weft.core.records import parse
-from weft.errors import BackendError, NotLoggedIn, WeftError
+from weft.core.tclbundle import script_of
+from weft.errors import BackendError, CheckFailed, NotLoggedIn, WeftError
 from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput, Study
+from weft.store.bundle import TCL_RUNNER
 from weft.store.folder import StudyFolder
 from weft.tapis import histories, lifecycle
 from weft.tapis.paths import Address
@@ -119,6 +123,8 @@ class TapisBackend:
         return (*self._place.notes(), *self._warnings)
 
     def prepare(self) -> None:
+        if self._place.node.runner == TCL_RUNNER:
+            check_tcl(self._study)
         self.preview([Packed(job="check", folder=Path(), bundle=Bundle(cases=()))])
 
     def share(self, inputs: Sequence[SharedInput]) -> dict[str, dict[str, Any]]:
@@ -389,6 +395,31 @@ class TapisBackend:
         with ThreadPoolExecutor(min(at_once, len(what))) as pool:
             asked = [pool.submit(do, one) for one in what]
         return [answer.result() for answer in asked]
+
+
+def check_tcl(study: Study) -> None:
+    """See that a solver which takes one Tcl script can run what the study asks for; CheckFailed says what it cannot."""
+    model = study.model
+    where, hint = (
+        study.file or "Study(...)",
+        "choose an app that runs Python or a shell, or do it in the Tcl script",
+    )
+    impossible = {
+        "model.setup": model.setup,
+        "model.finish": model.finish,
+        "continue without an exit code": study.continues is not None and study.continues.exit is None,
+    }
+    for what, asked in impossible.items():
+        if asked:
+            raise CheckFailed(
+                f"the app starts its solver with one Tcl script, which cannot do {what}",
+                where=where,
+                hint=hint,
+            )
+    case = next(iter(expand(study)))
+    steps = [step.command for step in (study.before, study.after) if step is not None]
+    for command in (render_command(model.command, case.params, case.id), *steps):
+        script_of(command)
 
 
 def job_name(job: str) -> str:

@@ -115,7 +115,7 @@ def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Plac
     usual = places.store_on(system.id) or (str(work / "weft/store") if work is not None else "")
     said = _text(settings, "store") or usual
     store = store_on(session, system.id, system.root_dir, said, study=study.folder)
-    ranks = _nodes(settings, ready) * _cores(settings, ready) if ready.family.ranks else None
+    ranks = _ranks(settings, ready)
     folder = store.folder
     return Place(
         session=session,
@@ -156,6 +156,13 @@ def _cores(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
 
 def _nodes(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
     return int(settings.get("nodes") or ready.usual.nodes)
+
+
+def _ranks(settings: Mapping[str, Any], ready: preflight.Ready) -> int | None:
+    """Processes that run a Tcl runner together; a solver that is one process is that in any allocation."""
+    if ready.family.runner != "tcl":
+        return None
+    return _nodes(settings, ready) * _cores(settings, ready) if ready.family.ranks else 1
 
 
 def _slots(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int:

@@ -1,4 +1,4 @@
-"""``weft serve demo STUDY``: one study here and through Tapis, with a service of its own, and whether it is the same."""
+"""``weft serve demo STUDY``: one study here and through Tapis, with a service of its own, compared."""
 
 from __future__ import annotations
 

@@ -262,6 +262,8 @@ class SetupEnded(Event, frozen=True, kw_only=True, gc=False):
     seconds: float
     tail: str = ""
     changed: dict[str, str] = {}
+    loaded: list[str] = []
+    """The modules that were loaded then."""
 
 
 class CaseEnded(Event, frozen=True, kw_only=True, gc=False):

@@ -59,6 +59,7 @@ class Record(Struct, gc=False):
     # setup, finish, end
     seconds: float = 0.0
     changed: dict[str, str] = {}
+    loaded: list[str] = []
     busy: float = 0.0
     idle: float = 0.0
 
@@ -167,6 +168,7 @@ def _setup(job: str, record: Record) -> ev.SetupEnded:
         seconds=record.seconds,
         tail=record.tail or "",
         changed=record.changed,
+        loaded=record.loaded,
     )
 
 

@@ -187,7 +187,8 @@ class Story:
 
     def setup_ended(self, event: ev.SetupEnded) -> str | None:
         changed = f"; it changed {_some(sorted(event.changed))}" if event.changed and self.of_job else ""
-        text = f"set-up took {self.words.lasting(event.seconds)}, exit {event.exit}{changed}"
+        loaded = f"; loaded {_some(event.loaded)}" if event.loaded and self.of_job else ""
+        text = f"set-up took {self.words.lasting(event.seconds)}, exit {event.exit}{loaded}{changed}"
         return "\n".join([text, *(_quoted("its last lines", event.tail) if event.exit else [])])
 
     def finish_ended(self, event: ev.FinishEnded) -> str | None:

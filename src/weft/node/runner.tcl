@@ -556,9 +556,18 @@ proc ::weft::closing_time {} {
     return [expr {$stop_at eq "" ? "Inf" : $stop_at + $reserve / 2}]
 }
 
+# Tells whether somebody who can reach only our files wants the job to end in good order.
+proc ::weft::asked_to_stop {} {
+    variable folder
+    return [file exists $folder/stop]
+}
+
 # Tells whether a case may start: it has to end before the job must stop.
 proc ::weft::may_start {case} {
     variable bundle; variable stop_at; variable longest; variable worthwhile
+    if {[asked_to_stop]} {
+        return 0
+    }
     if {$stop_at eq ""} {
         return 1
     }
@@ -601,7 +610,8 @@ proc ::weft::run_cases {} {
     count_left_out $skipped
     tell_of_ranks $running
     if {$left_out} {
-        end_job $TERMINATED "$left_out cases were not started: they would not have ended before the job's deadline"
+        set why [choose [asked_to_stop] "asked to stop" "they would not have ended before the job's deadline"]
+        end_job $TERMINATED "$left_out cases were not started: $why"
     }
 }
 
