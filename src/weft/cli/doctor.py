@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +32,7 @@ CORE = {
 EXTRAS = {
     "pandas": ("results as a pandas DataFrame in notebooks", "weft[pandas]"),
     "starlette": ("`weft serve`, a Tapis service on this machine", "weft[serve]"),
-    "tapipy": ("`weft serve demo` and all that speaks to Tapis", "weft[tapis]"),
+    "tapipy": ("studies through Tapis, and `weft serve demo`", "weft[tapis]"),
 }
 SLURM = ("sbatch", "squeue", "sacct", "scancel")
 OWN_LIBRARIES = """
@@ -92,7 +93,28 @@ def _findings(study: Path) -> Iterator[Finding]:
         yield from _folder(study.parent if study.suffix == ".toml" else study)
         yield from (found.result() for found in extras)
         yield openseespy.result()
+        yield from _logins()
         yield _slurm()
+
+
+def _logins() -> Iterator[Finding]:
+    """Where the user is logged in, as the files say; nobody is asked."""
+    from weft.errors import WeftError
+    from weft.tapis import loginfile
+
+    paths = loginfile.paths()
+    if not paths:
+        yield Finding("missing", "login", "nowhere; for studies through Tapis", "`weft login` makes one")
+    for path in paths:
+        try:
+            login = loginfile.read(path)
+        except WeftError as problem:
+            yield Finding("warning", "login", problem.what, problem.hint)
+            continue
+        over = login.lasts_until <= time.time()
+        found = f"{login.user} at {login.base_url}{', which has expired' if over else ''}"
+        remedy = f"`weft login {login.base_url}` renews it" if over else ""
+        yield Finding("warning" if over else "ok", "login", found, remedy)
 
 
 def _python() -> Finding:
