@@ -1,7 +1,7 @@
 """What a study costs through Tapis, against the loop of ``tapipy`` calls that one would write without weft.
 
-The study: 1,000 cases in 4 jobs, against one job for each case with loose files, on a queue that takes 20 jobs of a user,
-at a service with the waits of the real one. Times are those of the histories. Of the loop a sample is run.
+The study: 1,000 cases in 4 jobs, against one job for each case with loose files, on a queue that takes 20 jobs of a
+user, at a service with the waits of the real one. Times are those of the histories. Of the loop a sample is run.
 
 The submissions: 200 jobs at a service that answers every call 150 ms late. None of the jobs begins, since their system
 is down, so the machine has nothing else to do.

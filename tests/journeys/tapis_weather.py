@@ -244,7 +244,11 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         life = LIVES.get(urlsplit(request.url).netloc, IMMORTAL)
         life.maybe_end("before a request")
         answer = send(self, request, **kwargs)
-        life.maybe_end("after a request")
+        try:
+            life.maybe_end("after a request")
+        except Crash:
+            answer.close()  # as the system does for who is killed
+            raise
         return answer
 
     def deadly_append(self: journal.Journal, events: Sequence[AnyEvent], *, sync: bool = False) -> None:
@@ -564,37 +568,38 @@ class Trial:
         parts = [line.split(" ", 4) for line in lines]
         return [Line(float(at), *rest) for at, *rest in parts]
 
-    def _jobs(self) -> list[tuple[str, str, str]]:
-        """Name, native id and status of the study's jobs, as the service has them."""
+    def _jobs(self) -> list[tuple[str, str, str, bool]]:
+        """Name, native id and status of the study's jobs, and whether searches show them, as the service has them."""
         with self.served.service.database.reading() as database:
-            rows = database.exec_driver_sql("select name, uuid, status from jobs").all()
-        return [(name, uuid, status) for name, uuid, status in rows if name.startswith("storm-")]
+            rows = database.exec_driver_sql("select name, uuid, status, visible from jobs").all()
+        return [(name, *rest) for name, *rest in rows if name.startswith("storm-")]
 
     def _wait_for_twins(self) -> None:
         """Until all is created and over that could be."""
         time.sleep(max(0.0, self.clears_at + max(rule.seconds for rule in self.sky.rules) - time.time()))
         end = time.monotonic() + PATIENCE
-        while any(status not in OVER for _, _, status in self._jobs()):
+        while any(status not in OVER for _, _, status, _ in self._jobs()):
             assert time.monotonic() < end, self._jobs()
             time.sleep(0.05)
 
     def _judge_jobs(self, facts: Sequence[AnyEvent]) -> None:
         jobs = self._jobs()
-        names = Counter(name for name, _, _ in jobs)
-        for name, times in names.items():
+        names = {name for name, *_ in jobs}
+        # Who hides a job before weft has its native id makes it impossible to find; it is over, so none runs twice.
+        for name, times in Counter(name for name, _, _, visible in jobs if visible).items():
             if times > 1:
                 self.tell(f"{name} was created {times} times", "twin")
                 if not self.sky.too_late:
                     raise Violation("submitted once", f"job {name} was created {times} times")
         planned = {fact.job for fact in facts if isinstance(fact, ev.JobPlanned)}
         ended = {fact.job for fact in facts if isinstance(fact, (ev.JobEnded, ev.JobRefused))}
-        if set(names) - planned:
-            raise Violation("every job is known", f"{set(names) - planned}")
-        live = [name for name, _, status in jobs if status not in OVER]
+        if names - planned:
+            raise Violation("every job is known", f"{names - planned}")
+        live = [name for name, _, status, _ in jobs if status not in OVER]
         if live or planned - ended:
             raise Violation("closed is closed", f"settled while {live or planned - ended} live")
         native = {(fact.job, fact.native) for fact in facts if isinstance(fact, ev.JobSubmitted)}
-        true = {(name, uuid) for name, uuid, _ in jobs}
+        true = {(name, uuid) for name, uuid, *_ in jobs}
         if not native <= true or len(native) != len(names):
             raise Violation("the books are the truth", f"jobs {native} are {true}")
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from weft.backends.base import Brought, Collected, Packed, Refused, Seen
+from weft.backends.tapisend import PIECE, RECORDS, STOP, LastSigns
 from weft.backends.tapisplace import Place, reach
 from weft.core.cases import expand
 from weft.core.command import render_command
@@ -42,9 +43,7 @@ TRANSFERS = 3
 NAMES_AT_ONCE = 500
 MISSING_AT_ONCE = 5
 """Jobs that a search did not show and that are looked at one by one, between two looks."""
-PIECE = 8_000_000
-RECORDS, ZIPS, STOP = "results.jsonl", "out-*.zip", "stop"
-"""Names in the folder of a job; the runner stops when it finds the last."""
+ZIPS = "out-*.zip"
 PATIENCE = 30.0
 """Seconds that a runner has to stop by itself before the service is asked to kill it."""
 ATTRIBUTES = (
@@ -87,6 +86,7 @@ class TapisBackend:
         """Files that the records of a job speak of."""
         self._asked: dict[str, float] = {}
         """When jobs were first asked to stop."""
+        self._signs: LastSigns | None = None
         self._others = 0
         self._others_at = -math.inf
 
@@ -109,6 +109,7 @@ class TapisBackend:
         if self._place.most_jobs is None:
             return limits
         if time.monotonic() - self._others_at > limits.poll_most:
+            self._others_at = time.monotonic()  # also if no answer comes: this is asked for all the time
             with contextlib.suppress(BackendError):
                 self._search([])
         free = max(0, self._place.most_jobs - self._others)
@@ -211,16 +212,39 @@ class TapisBackend:
     def look(self, natives: Mapping[str, str]) -> dict[str, Seen]:
         if not natives:
             return {}
-        told = {
-            str(one["uuid"]): one for one in self._search(self._wanted(natives.values()), natives.values())
-        }
+        found = self._search(self._wanted(natives.values()), natives.values())
+        told = {str(one["uuid"]): one for one in found}
         missing = [(job, native) for job, native in natives.items() if native not in told]
         for job, native in missing[:MISSING_AT_ONCE]:
             one = self._look_closely(job, native)
             if one is not None:
                 told[native] = one
+        names = {job_name(job): native for job, native in natives.items()}
+        for one in found:
+            native = names.get(str(one.get("name")), "")
+            if told.get(native, {}).get("status") in lifecycle.OVER and one["status"] in ("PENDING", *ACTIVE):
+                told[native] = one  # created twice, and this is the one that came first and runs the cases
         self._jobs.update((native, told[native]) for native in natives.values() if native in told)
-        return {job: _seen(told[native]) for job, native in natives.items() if native in told}
+        over = {native for native in natives.values() if lifecycle.may_live(told.get(native, {}))}
+        alive = {
+            native
+            for native, lives in zip(over, self._each(self._may_live, [*over], AT_ONCE), strict=True)
+            if lives
+        }
+        return {
+            job: _seen(told[native], native in alive) for job, native in natives.items() if native in told
+        }
+
+    def _may_live(self, native: str) -> bool:
+        """May processes of a job live on that is over for Tapis?"""
+        where = self._at_work(self._jobs[native])
+        if where is None:
+            return False  # it never had a place to run
+        place = self._place
+        if self._signs is None:
+            quiet, longest = 2 * place.limits.settle, 60 * (place.limits.max_minutes or math.inf)
+            self._signs = LastSigns(place.files, quiet=quiet, longest=longest)
+        return self._signs.may_live(native, where)
 
     def _wanted(self, natives: Iterable[str]) -> list[str]:
         return [f"uuid IN ({_quoted(natives)})"]
@@ -274,12 +298,15 @@ class TapisBackend:
 
     def _records(self, job: str, native: str, offset: int) -> bytes | None:
         """The records from a byte on; None where there are none yet."""
+        found: bytes | None = None
         for folder in self._folders(job, native):
             with contextlib.suppress(Rejected):
                 data = self._read(folder / RECORDS, offset)
-                if data is not None:
-                    return data
-        return None
+                if data is not None and (found is None or len(data) > len(found)):
+                    found = data
+                if found is not None and (offset or any(one.t == "end" for one in parse(found)[0])):
+                    break  # else they may have been archived before, or not as far as, they were written
+        return found
 
     def _folders(self, job: str, native: str) -> list[Address]:
         """Where the job's folder may be, as it was or as it was archived: the likelier place first."""
@@ -287,11 +314,13 @@ class TapisBackend:
         found = []
         if told.get("status", "FAILED") in lifecycle.OVER:
             found.append(self._in(self._archive(job)))
-        if told.get("execSystemOutputDir"):  # also of a job that is over: what was cancelled is not archived
-            found.append(
-                self._in(Address(str(told["execSystemId"]), str(told["execSystemOutputDir"]).strip("/")))
-            )
-        return found
+        where = self._at_work(told)  # also of a job that is over: what was cancelled is not archived
+        return [*found, where] if where else found
+
+    def _at_work(self, told: Mapping[str, Any]) -> Address | None:
+        """The folder of a job where it runs, or ran."""
+        system, directory = told.get("execSystemId"), told.get("execSystemOutputDir")
+        return self._in(Address(str(system), str(directory).strip("/"))) if system and directory else None
 
     def _told(self, native: str) -> Mapping[str, Any]:
         """What is known of a job; after a restart it is asked for."""
@@ -332,14 +361,17 @@ class TapisBackend:
         return Brought(complaint="; ".join(complaints), history=self._history(job, native))
 
     def _zips(self, job: str, native: str) -> list[tuple[Address, int]]:
-        """The output ZIPs where they are found first, with their sizes."""
+        """The output ZIPs with their sizes; of a job that did not end well, whichever copy is more of each."""
+        found: dict[str, tuple[Address, int]] = {}
         for folder in self._folders(job, native):
             with contextlib.suppress(Rejected):
-                entries = self._place.files.listing(folder.system, folder.path) or []
-                zips = [entry for entry in entries if fnmatchcase(entry.name, ZIPS)]
-                if zips:
-                    return [(folder / entry.name, entry.size) for entry in zips]
-        return []
+                for entry in self._place.files.listing(folder.system, folder.path) or []:
+                    known = found.get(entry.name)
+                    if fnmatchcase(entry.name, ZIPS) and (known is None or known[1] < entry.size):
+                        found[entry.name] = (folder / entry.name, entry.size)
+            if found and self._told(native).get("status") == "FINISHED":
+                break
+        return list(found.values())
 
     def _bring_one(self, job: str, where: Address, size: int) -> str:
         """Bring one ZIP, or refer to it where its place is mounted here; what is wrong with it, if anything."""
@@ -374,15 +406,13 @@ class TapisBackend:
         """Ask the runner to stop, so that its records and outputs are whole and archived; else the service to kill."""
         told, now = self._told(native), time.monotonic()
         if told.get("status") == "RUNNING" and now - self._asked.setdefault(native, now) < PATIENCE:
-            where = (
-                self._in(Address(str(told["execSystemId"]), str(told["execSystemOutputDir"]).strip("/")))
-                / STOP
-            )
+            folder = self._at_work(told)
             with contextlib.suppress(Rejected):
-                self._place.files.upload(b"", where.system, where.path, verify=False)
-                return
+                if folder is not None:
+                    self._place.files.upload(b"", folder.system, (folder / STOP).path, verify=False)
+                    return
         try:
-            self._place.session.call("jobs.cancelJob", jobUuid=native)
+            self._place.session.call("jobs.cancelJob", jobUuid=str(told.get("uuid") or native))
         except Rejected as refusal:
             if refusal.status not in (400, 404, 409):  # it is over, or hidden, which only what is over can be
                 raise BackendError(f"the service does not cancel job {native}: {refusal.said}") from refusal
@@ -427,8 +457,10 @@ def job_name(job: str) -> str:
     return job if len(job) <= NAME_MAX else job[-NAME_MAX:].lstrip("-._")
 
 
-def _seen(told: Mapping[str, Any]) -> Seen:
+def _seen(told: Mapping[str, Any], alive: bool = False) -> Seen:
     status = str(told.get("status") or "")
+    if alive:
+        return Seen(phase=Phase.RUNNING, word=f"{status}, but what it started may still run")
     condition, message = told.get("condition"), str(told.get("lastMessage") or "")
     outcome = lifecycle.outcome_of(status, condition, message)
     word = f"{status}, {condition}" if condition and condition != "NORMAL_COMPLETION" else status

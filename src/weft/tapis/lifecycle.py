@@ -75,6 +75,17 @@ OUTCOMES: Mapping[str, Outcome] = {
 }
 """The condition of a job that failed, as an outcome: all 26 of Tapis Jobs 1.8."""
 
+ENDED = frozenset(
+    {
+        *("NORMAL_COMPLETION", "JOB_REMOTE_OUTCOME_ERROR", "JOB_ARCHIVING_FAILED"),
+        *("SCHEDULER_TIMEOUT", "SCHEDULER_DEADLINE", "SCHEDULER_OUT_OF_MEMORY", "SCHEDULER_CANCELLED"),
+        *("SCHEDULER_STOPPED", "SCHEDULER_TERMINATED"),
+        *("JOB_INVALID_DEFINITION", "JOB_UNABLE_TO_STAGE_INPUTS", "JOB_UNABLE_TO_STAGE_JOB"),
+        *("JOB_TRANSFER_FAILED_OR_CANCELLED", "JOB_TRANSFER_MONITORING_TIMEOUT"),
+    }
+)
+"""Conditions by which the processes of a job that failed have ended, or never were."""
+
 _SAY_LITTLE = ("NORMAL_COMPLETION", "JOB_REMOTE_OUTCOME_ERROR")
 """Conditions of a failed job that leave open who ended it."""
 _SCHEDULER_WORDS: Mapping[str, Outcome] = {
@@ -110,6 +121,11 @@ def outcome_of(status: object, condition: object = None, message: object = None)
         return known
     found = _REMOTE_STATUS.search(_text(message))
     return _SCHEDULER_WORDS.get(found[1].upper(), Outcome.FAILED) if found else Outcome.FAILED
+
+
+def may_live(job: Entry) -> bool:
+    """May processes of a job live on that is over for Tapis? (It was given up, or killed, which may not reach all.)"""
+    return job.get("status") in ("FAILED", "CANCELLED") and _text(job.get("condition")) not in ENDED
 
 
 def account(ours: str, job: Entry, entries: Iterable[Entry], *, at: float) -> ev.HistoryRead:
