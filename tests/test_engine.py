@@ -17,7 +17,7 @@ from weft.core.forecast import extension
 from weft.core.records import parse
 from weft.core.state import State
 from weft.engine import Engine
-from weft.errors import AnswerLost, BackendError, FolderError, StudyLocked
+from weft.errors import AnswerLost, BackendError, CheckFailed, FolderError, StudyLocked
 from weft.model import Case, Kind, Limits, Model, Node, Outcome, Phase, SharedInput, Step, Study
 from weft.store import journal, requests
 from weft.store.folder import StudyFolder
@@ -180,6 +180,19 @@ def test_the_intention_is_written_then_looked_for_then_acted_on(bench: Bench) ->
     assert (bench.folder.job("s-k-0001") / "bundle.zip").exists()
     assert [type(fact).__name__ for fact in bench.news][-1] == "JobSubmitted"
     replayed(bench, engine.state)
+
+
+def test_no_job_is_planned_whose_shared_inputs_are_not_to_be_had(bench: Bench) -> None:
+    (bench.folder.root.parent.parent / "common.txt").write_text("x")
+    bench.study = structs.replace(
+        bench.study, model=structs.replace(bench.study.model, shared=("common.txt",))
+    )
+    engine = bench.start()
+    bench.backend.missing = "common.txt"
+    with pytest.raises(CheckFailed):
+        engine.round()
+    assert not engine.state.live
+    assert "JobPlanned" not in bench.kinds()
 
 
 def test_a_job_that_is_found_is_not_submitted(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from tests.service.conftest import PASSWORD, Served, cheap_passwords, served, si
 from weft.backends.tapis import MISSING_AT_ONCE, NAMES_AT_ONCE, TapisBackend, job_name
 from weft.model import Model, Phase, Study
 from weft.service.faults import Fault
-from weft.service.notations import from_statement
+from weft.service.notations import LENGTH_LIMIT, from_statement
 from weft.service.search import CONDITION_LIMIT, TEXT_LIMIT, VALUE_LIMIT, _conditions
 from weft.store.folder import StudyFolder
 from weft.tapis import login
@@ -80,7 +80,7 @@ def live(place: Place, served: Served) -> Callable[[str, int], dict[str, str]]:
 
     def make(prefix: str, number: int) -> dict[str, str]:
         (native,) = place.start(f"{prefix}-pattern", "true").values()
-        natives = {f"{prefix}-{n:04d}": f"{prefix}-{n:032x}-007" for n in range(number)}
+        natives = {f"{prefix}-{n:04d}": f"{prefix:f<8}-{n:027x}-007" for n in range(number)}
         with closing(sqlite3.connect(served.folder / "service.sqlite", timeout=60)) as database:
             database.row_factory = sqlite3.Row
             row = dict(database.execute("select * from jobs where uuid = ?", (native,)).fetchone())
@@ -114,7 +114,7 @@ def test_requests_for_jobs_that_no_search_shows_are_bounded(place: Place, asked:
     numbers = []
     for number in (MISSING_AT_ONCE, MANY):
         asked.clear()
-        assert place.backend.look({f"gone-{n}": f"gone-{n:032x}-007" for n in range(number)}) == {}
+        assert place.backend.look({f"gone-{n}": f"{n:036x}-007" for n in range(number)}) == {}
         numbers.append(len(asked))
     assert numbers[0] == numbers[1] <= 1 + 3 * MISSING_AT_ONCE
 
@@ -145,7 +145,7 @@ def test_a_batch_of_20_submissions_makes_3_requests_each_and_one_search(
 
 
 def test_the_search_of_1000_jobs_stays_below_the_limits_of_the_service(place: Place, asked: Asked) -> None:
-    place.backend.look({f"gone-{n}": f"{n:032x}-007" for n in range(1000)})
+    place.backend.look({f"gone-{n}": f"{n:036x}-007" for n in range(1000)})
     check_limits(asked.statement())
 
 
@@ -161,6 +161,7 @@ def check_limits(statement: str) -> None:
     assert expression is not None
     conditions = list(_conditions(expression))
     values = [value for one in conditions for value in one.values]
+    assert len(statement) <= LENGTH_LIMIT
     assert len(conditions) <= CONDITION_LIMIT
     assert len(values) <= VALUE_LIMIT
     assert max(map(len, values)) <= TEXT_LIMIT

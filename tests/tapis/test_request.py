@@ -351,6 +351,8 @@ def test_what_weft_sets_itself_is_left_to_it() -> None:
     )
     assert request("agnostic", args={"UseMPI": False, "Main Program": "python3"}) == request("agnostic")
     assert "tapis.env.tclScript" in complaints("express", env={"tclScript": "model.tcl"})
+    found = complaints("agnostic", inputs={"Input Directory": "tapis://storage/ann/mine"})
+    assert "model.inputs" in found["tapis.inputs.Input Directory"]
 
 
 def test_a_study_can_change_what_weft_sets() -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
 from weft import __version__
+from weft.cli.groups import Commands
 from weft.cli.screen import colours
 from weft.core.nearest import did_you_mean
 from weft.errors import Exit, StudyFileError, UsageError, WeftError
@@ -47,31 +47,15 @@ _DISK_PROBLEMS = frozenset({1, 5, 13, 24, 27, 28, 30, 122})
 """errno of what the machine is to blame for: permission, I/O, open files, size, space, read-only, quota."""
 
 
-class Commands(click.Group):
-    """The group of all commands, each imported when it is first needed."""
+class TopCommands(Commands):
+    """The group of all commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"weft.cli.{cmd_name}").command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            hint = f"{did_you_mean(name, COMMANDS)} (`weft --help` says what each does)"
-            raise UsageError(f"there is no command `{name}`", hint=hint)
-        return super().resolve_command(ctx, args)
+    names = COMMANDS
 
 
 @click.group(
     name="weft",
-    cls=Commands,
+    cls=TopCommands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="Every command takes a study file or its folder; without one it looks for study.toml here.",

@@ -203,6 +203,7 @@ class Job:
             self.claim_note = take_claim(self.bundle.claim, self.bundle.job)
         self.records = Records(os.path.join(self.folder, "results.jsonl"))  # only one runner can make it
         self.records.every_second = self.look_for_stop
+        self.look_for_stop()  # who gave the job up before it began has to know that no case will run
 
     def look_for_stop(self) -> None:
         """End in good order where somebody who can reach only our files asks for it; a service would kill us."""
