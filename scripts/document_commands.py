@@ -44,13 +44,13 @@ The same for every command, for scripts to rely on.
 | 1 | a problem; the message says which, and what to do |
 | 2 | wrong usage, or a study file that makes no sense |
 | 3 | finished, and some cases failed |
-| 4 | a decision is needed, and there is no terminal to ask on: `--rerun` or `--keep` |
-| 5 | stopped by a failed check (not used in this version) |
+| 4 | a decision is needed, and there is no terminal to ask on: `--rerun` or `--keep`, `--yes`, which login |
+| 5 | a check failed, before anything was sent: an app or queue that is not there, a fault of an app, a file that the store misses |
 | 6 | held: `weft status` says why |
 | 7 | still running, without this terminal (`--detach`) |
 | 10 | there is no study here, or it has not run yet |
 | 11 | another process runs the study |
-| 12 | not logged in (not used in this version) |
+| 12 | not logged in, or not any more: `weft login`, then the same again; jobs go on meanwhile |
 | 130 | interrupted by Ctrl-C or by `weft cancel` before all was done |
 | 141 | the reader of the output went away (`weft results \\| head`) |
 
@@ -68,6 +68,8 @@ fields of [Summary](python.md#summary).
 |---|---|
 | `WEFT_NODE_DIR` | where cases run with `workdir = "node"`; else `TMPDIR`, else the system's temporary folder |
 | `SCRATCH` | where cases run with `workdir = "scratch"` |
+| `WEFT_HOME` | where weft keeps logins and the like; else `~/.weft` |
+| `WEFT_TAPIS_URL` | which Tapis, with logins at several |
 | `NO_COLOR` | no colours |
 | `TERM=dumb` | no progress that is redrawn in place |
 """

@@ -70,6 +70,16 @@ def test_a_job_that_is_asked_by_a_file_ends_in_good_order(tmp_path: Path) -> Non
     assert job.processes() == []
 
 
+def test_a_job_that_was_asked_before_it_begins_runs_no_case(tmp_path: Path) -> None:
+    job = Job(tmp_path, f"touch '{tmp_path}/ran'")
+    (job.folder / "stop").touch()
+    with job.start() as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert job.end()["why"].startswith("asked to stop")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_case_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     ignore = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
     job = Job(tmp_path, {"command": ignore, "minutes": 0.005}, ignore, grace_s=0.3)

@@ -33,5 +33,6 @@ class Commands(click.Group):
         name = args[0]
         if name not in self.names and not name.startswith("-"):
             hint = f"{did_you_mean(name, self.names)} (`{self.said} --help` says what each does)"
-            raise UsageError(f"there is no command `{self.said} {name}`", hint=hint)
+            asked = f"{self.said} {name}".removeprefix("weft ")
+            raise UsageError(f"there is no command `{asked}`", hint=hint)
         return super().resolve_command(ctx, args)
