@@ -203,12 +203,14 @@ class Local:
             return record
         pid = self._pids.get(token)
         gone = pid is not None and self._watch.code(pid) is not None
-        if not gone and time.monotonic() - turn.visit.since < PATIENCE:
+        # From its launch on: before it, the job may have waited for long in a queue.
+        if not gone and time.monotonic() - (turn.visit.launched or turn.visit.since) < PATIENCE:
             return _starting(turn)
         record = self._launches.look(token)
         if record is not None and record.holder is not None:
             return record
-        self._launches.void(token)
+        if not self._launches.void(token):
+            return _starting(turn)  # its holder has come this very moment
         raise self._not_launched(turn)
 
     def _void(self, token: str) -> bool:
@@ -237,6 +239,7 @@ class Local:
                 f"JOBS_LAUNCH No process could be started: {error}", Condition.JOB_LAUNCH_FAILURE
             ) from error
         self._pids[token] = child.pid
+        turn.visit.launched = time.monotonic()
         self._watch.child(job.uuid, child)
         return STARTING
 

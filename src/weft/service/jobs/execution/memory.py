@@ -46,7 +46,7 @@ _LAUNCH = msgspec.json.Decoder(Launch)
 class Visit(Struct):
     """One stay of a job in one state; times are those of the monotonic clock.
 
-    ``due`` is when its next step is; ``looks`` counts the looks at what is waited for; ``stopping`` is since when
+    ``due`` is when its next step is, ``launched`` when its processes were; ``looks`` counts the looks at what is waited for; ``stopping`` is since when
     the job's processes have been asked to end; ``measure`` when its outputs are to be measured next, ``silent`` since
     when nothing is heard of it. ``again`` tells that the state was found after a restart: part of its work may be done.
     """
@@ -59,6 +59,7 @@ class Visit(Struct):
     stopping: float = 0.0
     measure: float = 0.0
     silent: float = 0.0
+    launched: float = 0.0
 
 
 class Turn:
