@@ -45,7 +45,7 @@ The same for every command, for scripts to rely on.
 | 2 | wrong usage, or a study file that makes no sense |
 | 3 | finished, and some cases failed |
 | 4 | a decision is needed, and there is no terminal to ask on: `--rerun` or `--keep`, `--yes`, which login |
-| 5 | a check failed, before anything was sent: an app or queue that is not there, a fault of an app, a file that the store misses |
+| 5 | a check failed before anything was sent: an app or queue that is not there, a fault of an app, a purged file |
 | 6 | held: `weft status` says why |
 | 7 | still running, without this terminal (`--detach`) |
 | 10 | there is no study here, or it has not run yet |
@@ -85,12 +85,22 @@ def _command(name: str) -> str:
     with click.Context(weft, info_name="weft") as above:
         command = weft.get_command(above, name)
         assert command is not None
-        with click.Context(command, info_name=name, parent=above) as context:
-            lines = [f"## weft {name}", "", f"`{_usage(command, context)}`", "", *_help(command), ""]
-            options = list(_options(command, context))
-            if options:
-                lines += ["| option | does |", "|---|---|", *options, ""]
-    return "\n".join(lines)
+        return "\n".join(_section(command, name, above, "##"))
+
+
+def _section(command: click.Command, name: str, above: click.Context, heading: str) -> Iterator[str]:
+    """The lines about a command, and below it those about the commands of a group."""
+    with click.Context(command, info_name=name, parent=above) as context:
+        yield from (f"{heading} {context.command_path}", "", f"`{_usage(command, context)}`", "")
+        yield from (*_help(command), "")
+        options = list(_options(command, context))
+        if options:
+            yield from ("| option | does |", "|---|---|", *options, "")
+        if isinstance(command, click.Group):
+            for each in command.list_commands(context):
+                below = command.get_command(context, each)
+                if below is not None:
+                    yield from _section(below, each, context, f"{heading}#")
 
 
 def _usage(command: click.Command, context: click.Context) -> str:

@@ -51,6 +51,8 @@ def test_a_table_may_be_any_rows(tmp_path: Path) -> None:
     )
     study.run()
     assert study.results("polars")["square"].to_list() == [4, 9]
+    with pytest.raises(UsageError, match="no step 'before'"):
+        study.explain("before")
 
 
 def test_looking_before_anything_ran(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ class Scripted:
         self.data = b""
         self.brought = Brought()
         self.broken: set[str] = set()
+        self.missing = ""
+        """A shared input that cannot be had."""
         self.silent: set[str] = set()
         """Jobs of which the answer to a submission does not tell."""
         self._bench = bench
@@ -82,7 +84,9 @@ class Scripted:
 
     def share(self, inputs: Sequence[SharedInput]) -> Mapping[str, dict[str, Any]]:
         self._asked("share")
-        return {}
+        if self.missing:
+            raise CheckFailed(f"{self.missing} is not there")
+        return {one.name: {"path": one.source, "files": []} for one in inputs}
 
     def bring(self, job: str, native: str) -> Brought:
         self._asked("bring")
@@ -182,17 +186,20 @@ def test_the_intention_is_written_then_looked_for_then_acted_on(bench: Bench) ->
     replayed(bench, engine.state)
 
 
-def test_no_job_is_planned_whose_shared_inputs_are_not_to_be_had(bench: Bench) -> None:
-    (bench.folder.root.parent.parent / "common.txt").write_text("x")
-    bench.study = structs.replace(
-        bench.study, model=structs.replace(bench.study.model, shared=("common.txt",))
-    )
+def test_no_job_is_planned_while_a_shared_input_cannot_be_had(bench: Bench) -> None:
+    (Path(bench.study.folder) / "common.txt").write_text("x")
+    model = structs.replace(bench.study.model, shared=("common.txt",))
+    bench.study = structs.replace(bench.study, model=model)
+    bench.backend.limits = structs.replace(bench.backend.limits, max_jobs=2, batch=2)
     engine = bench.start()
     bench.backend.missing = "common.txt"
     with pytest.raises(CheckFailed):
         engine.round()
-    assert not engine.state.live
-    assert "JobPlanned" not in bench.kinds()
+    assert bench.since_start() == []
+    bench.backend.missing = ""
+    engine.round()
+    assert bench.backend.calls == ["share", "share", "find", "submit"]
+    assert len(engine.state.live) == 2
 
 
 def test_a_job_that_is_found_is_not_submitted(bench: Bench) -> None:
@@ -322,6 +329,15 @@ def test_a_job_stays_open_until_its_records_were_read(bench: Bench) -> None:
     assert engine.state.jobs["s-k-0001"].outcome is Outcome.FAILED, (
         "case b has no record, and the runner no end"
     )
+
+
+def test_what_gets_no_answer_is_asked_less_and_less_often(bench: Bench) -> None:
+    engine = running(bench)
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=Outcome.FINISHED)}
+    bench.backend.broken = {"collect"}
+    assert not engine.round(), "nothing was done"
+    bench.backend.broken = set()
+    assert engine.round()
 
 
 def test_a_job_stays_open_until_its_outputs_were_brought(bench: Bench) -> None:

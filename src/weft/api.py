@@ -88,6 +88,7 @@ class Study:
     def plan(self, *, tapis: Any = None) -> Planned:
         """What a run would do now; changes nothing."""
         backend = backend_for(self.spec, self.folder, tapis)
+        backend.prepare()
         return structs.replace(self._forecast(backend.limits), notes=backend.notes)
 
     def requests(self, *, tapis: Any = None) -> list[dict[str, Any]]:
@@ -156,6 +157,11 @@ class Study:
         spoken = words(self.folder, time.time())
         if not what:
             return explain_study(facts, self.spec, words=spoken)
+        step = state.steps.get(what)
+        if step and getattr(self.spec, what) is None and not step.job and step.last is None:
+            raise UsageError(
+                f"the study has no step {what!r}", hint=f"a table [{what}] in the study file makes one"
+            )
         chosen = what if what in state.steps else match([*state.cases, *state.jobs], what)
         if chosen in state.jobs:
             return explain_job(facts, chosen, words=spoken)

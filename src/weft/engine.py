@@ -68,6 +68,7 @@ class Engine:
         self._changed_inputs = changed_inputs
         self._watch = watch
         self._bundles = BundleWriter(study, folder, cases, backend.limits, backend.node, backend.share)
+        self._provide = self._bundles.provide
         self._news: list[AnyEvent] = []
         self._read_at: dict[str, float] = {}
         self._perform: Mapping[type, Callable[[Any], None]] = {
@@ -122,25 +123,18 @@ class Engine:
         self._observe()
         limits = self.backend.limits
         actions = todo.plan(self.study, self.state, limits, self._clock())
-        actions = [
-            action
-            for action in actions
-            if not isinstance(action, todo.Submit) or (submit and not self._is_too_early(action))
-        ]
+        if not submit:
+            actions = [action for action in actions if not isinstance(action, todo.Submit)]
+        acted = False
         for together in _batches(actions, limits.batch):
             # No answer is no evidence: the next round plans the action again.
             with contextlib.suppress(BackendError):
                 self._perform_all(together)
-        acted = any(not isinstance(action, todo.Find) for action in actions)
+                acted = acted or not isinstance(together[0], todo.Find)
         news, self._news = self._news, []
         if news and self._watch is not None:
             self._watch(self.state, news)
         return acted
-
-    def _is_too_early(self, action: todo.Submit) -> bool:
-        """Has one of its cases yet to get what it goes on from, which is brought when an earlier job ends?"""
-        cases = (self.state.cases.get(case_id) for case_id in action.bundle.cases)
-        return any(case is not None and case.carry in self.state.live for case in cases)
 
     def drain_requests(self, until: float = math.inf) -> None:
         """Take what other processes asked for (before that moment) into the journal."""
@@ -254,6 +248,7 @@ class Engine:
             hint = "`weft run` again says what to do about it (or put it back, then `weft retry`)"
             self.record(ev.Held(at=self._clock(), why=f"{changed} changed while the study ran", hint=hint))
             return
+        self._provide()  # before any job is planned, which could only be left behind without them
         jobs = [self._job(one.job) if one.job else self._planned(one.bundle) for one in actions]
         found = self._find(jobs)
         bundles = {job.id: one.bundle for job, one in zip(jobs, actions, strict=True) if job.id not in found}

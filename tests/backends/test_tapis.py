@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from tests.backends.contract import PATIENCE, BackendContract, Place
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_key, start
 
-from weft.backends.base import Refused
+from weft.backends.base import Packed, Refused
 from weft.backends.tapis import TapisBackend, job_name
 from weft.backends.tapisplace import Place as TapisPlace
-from weft.model import Model, Outcome, Study
+from weft.errors import CheckFailed
+from weft.model import Bundle, Model, Outcome, Resources, Study
 from weft.service.faults import Fault
 from weft.store.archive import entries
 from weft.store.folder import StudyFolder
@@ -178,3 +179,43 @@ def test_names_are_as_long_as_tapis_allows_and_still_one_for_each_job() -> None:
     names = [job_name(job) for job in long]
     assert all(len(name) <= 64 for name in names)
     assert len(set(names)) == 2
+
+
+def made(place: Place, settings: dict[str, object], **resources: object) -> TapisBackend:
+    study = Study(
+        name="contract",
+        folder=str(place.folder.root),
+        file="",
+        model=Model(command="true"),
+        resources=Resources(**resources),  # type: ignore[arg-type]
+    )
+    return TapisBackend(study, place.folder, settings)
+
+
+def test_a_job_has_room_for_one_case_at_least(place: Place) -> None:
+    backend = made(place, {"app": "python"}, cores=2, memory_mb=4000)
+    [request] = backend.preview([Packed(job="j", folder=Path(), bundle=Bundle(cases=("a",)))])
+    assert (request["coresPerNode"], request["memoryMB"]) == (2, 4000)
+    assert (backend.limits.slots, backend.limits.memory_mb) == (1, 4000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "resources", "where"),
+    [
+        ({"cores": 2}, {"cores": 4}, "tapis.cores"),
+        ({"memory_mb": 1000}, {"memory_mb": 2000}, "tapis.memory"),
+        ({"minutes": 5.0}, {"minutes": 60.0}, "tapis.minutes"),
+    ],
+)
+def test_a_job_that_is_smaller_than_a_case_is_refused(
+    place: Place, settings: dict[str, object], resources: dict[str, object], where: str
+) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        made(place, {"app": "python", **settings}, **resources).prepare()
+    assert caught.value.where == where
+    assert where.replace("tapis", "resources") in caught.value.hint
+
+
+def test_a_study_that_names_no_app_is_refused(place: Place) -> None:
+    with pytest.raises(CheckFailed, match="which app"):
+        made(place, {}).prepare()

@@ -119,6 +119,15 @@ def test_requests_for_jobs_that_no_search_shows_are_bounded(place: Place, asked:
     assert numbers[0] == numbers[1] <= 1 + 3 * MISSING_AT_ONCE
 
 
+def test_each_job_that_no_search_shows_gets_its_turn(place: Place, asked: Asked) -> None:
+    natives = {f"gone-{n}": f"gone-{n:032x}-007" for n in range(2 * MISSING_AT_ONCE)}
+    asked.clear()
+    for _ in range(2):
+        place.backend.look(natives)
+    paths = {path for _, path in asked.what}
+    assert {f"/v3/jobs/{native}" for native in natives.values()} <= paths
+
+
 def test_one_request_finds_200_jobs(place: Place, live: Live, asked: Asked) -> None:
     natives = live("found", 200)
     asked.clear()

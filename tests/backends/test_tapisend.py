@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.backends.contract import Place, started
-from tests.backends.test_tapis import place, reached, served
+from tests.backends.contract import PATIENCE, Place, started
+from tests.backends.test_tapis import archived, place, raw, reached, served
 from tests.service.conftest import cheap_passwords, signing_key
 
 from weft.backends.tapis import TapisBackend
@@ -147,11 +148,47 @@ def test_a_job_that_was_given_up_stops_before_it_counts_as_over(
     assert records[-1].t == "end"
 
 
+def test_the_twin_of_a_job_that_was_submitted_twice_is_waited_for(place: Place, tmp_path: Path) -> None:
+    packed = place.pack("j1", f"touch '{tmp_path}/up'; until [ -e '{tmp_path}/go' ]; do sleep 0.05; done")
+    first, second = (str(place.again().submit([packed])["j1"]) for _ in range(2))
+    started(tmp_path / "up")
+    end = time.monotonic() + PATIENCE
+    while not (idle := [native for native in (first, second) if status(place, native) == "FAILED"]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    natives = {"j1": idle[0]}
+    assert place.backend.look(natives)["j1"].outcome is None
+    (tmp_path / "go").touch()
+    place.over(natives)
+    where = archived(place, "results.jsonl")
+    reached(place).files.delete(where.system, where.path)  # as if it had been cancelled
+    assert [one.outcome for one in place.records(natives) if one.t == "case"] == ["FINISHED"]
+
+
+def status(place: Place, native: str) -> str:
+    return str(raw(place).call("jobs.getJob", jobUuid=native)["status"])
+
+
+def test_records_that_may_not_be_read_are_not_taken_for_missing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    natives = place.start("j1", "true")
+    place.over(natives)
+
+    def refuse(*_: object) -> None:
+        raise Rejected("no", status=403, said="no credential")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reached(place).files, "read", refuse)
+        with pytest.raises(BackendError, match="no credential"):
+            place.records(natives)
+    assert place.records(natives)
+
+
 def test_records_that_were_archived_in_part_are_read_where_the_job_ran(place: Place) -> None:
     natives = place.start("j1", "true", "true", slots=1)
     place.over(natives)
-    assert isinstance(place.backend, TapisBackend)
-    where = place.backend._in(place.backend._archive("j1")) / "results.jsonl"
+    where = archived(place, "results.jsonl")
     files = reached(place).files
     whole = files.read(where.system, where.path)
     assert whole

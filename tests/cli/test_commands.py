@@ -178,7 +178,9 @@ def test_a_held_study_says_so(weft):
 def test_plan_lists_cases_and_commands(weft):
     weft.study("echo {i} {word}", "{ range = [0, 20] }")
     file = weft.folder / "study.toml"
-    file.write_text(file.read_text().replace("[output]", 'word = ["it\'s"]\n[output]'))
+    file.write_text(file.read_text().replace("[output]", 'word = ["a\\nb"]\n[output]'))
+    assert weft.quick("plan", code=0).out.count("word=a\\nb\n") == 5
+    file.write_text(file.read_text().replace('"a\\nb"', '"it\'s"'))
     short = weft.quick("plan", code=0).out
     assert short.count("  new    i=") == 5
     assert "and 15 more (`--cases` lists all)" in short

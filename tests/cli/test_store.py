@@ -87,6 +87,7 @@ def test_nothing_in_the_store_is_no_problem(
     monkeypatch.setenv("WEFT_HOME", str(tmp_path))
     assert "there is nothing in the store" in weft.quick("store", "list", code=0).out
     assert weft.quick("store", "list", "--json", code=0).json == {"format": 1, "stores": []}
+    assert "not the base URL" in weft.quick("store", "list", "--base-url", "no/url", code=2).err
     assert "weft login" in weft.quick("store", "verify", code=12).err
 
 

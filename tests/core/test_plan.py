@@ -468,3 +468,13 @@ def test_a_study_is_settled_only_when_no_job_lives() -> None:
     assert settled(BASE, state)
     state.apply(ev.RunStarted(at=9.0, host="h", pid=2, backend="local"))
     assert not settled(BASE, state)
+
+
+def test_a_case_goes_on_only_when_its_job_has_ended() -> None:
+    carried = ev.CaseEnded(
+        at=3.0, by="node", job="j", case="a", outcome=Outcome.INTERRUPTED, start=2.0, carried=1
+    )
+    state = given(submitted("j", "a", "b"), carried)
+    assert decided(state) == [], "what it goes on from is brought when its job ends"
+    state.apply_all([case("j", "b"), ended("j")])
+    assert [action.bundle.cases for action in decided(state) if isinstance(action, Submit)] == [("a",)]

@@ -84,6 +84,7 @@ def test_the_runner_tells_of_itself() -> None:
         line(t="end", at=1.0),
         line(t="case", case="x", outcome="FINISHED", start="noon"),
         line(t="moon", phase="full"),
+        b'{"t":"case","case":"x","outcome":"FINISHED","result":' + b"[" * 9999 + b"]" * 9999 + b"}\n",
     ],
 )
 def test_a_line_that_is_no_record_costs_only_itself(garbage: bytes) -> None:

@@ -343,7 +343,7 @@ class Trial:
             "go_on": '[continue]\nfiles = ["state"]\nexit = 85' if go_on else "",
             "url": self.served.url,
             "cores": rng.randint(1, 2),
-            "jobs": rng.randint(1, 4),
+            "jobs": 1 if self.sky.too_late else rng.randint(1, 4),
             "poll": round(rng.uniform(0.05, 0.2), 3),
             "settle": self.settle,
             "queue": f'type = "BATCH"\nqueue = "{rng.choice(["normal", "development"])}"' if batch else "",

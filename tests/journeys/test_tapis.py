@@ -206,7 +206,7 @@ def test_an_app_that_hides_the_crash_of_its_solver(tapis: Tapis, tmp_path: Path)
     """The solver is the runner's own process here, as with Tcl apps; the wrapper cannot tell its end from a success."""
     app = tapis.app("hides-crashes", FAULTY.replace("WORK", 'python3 "$1"'))
     text = SQUARES.replace("NAME", "crash").replace("COUNT", "3").replace("jobs = 4", "jobs = 1\nslots = 1")
-    text = text.replace("command = '", "command = '[ {i} != 1 ] || kill -KILL $PPID; ")
+    text = text.replace("command = '", "command = '[ {i} != 1 ] || { sleep 0.3; kill -KILL $PPID; }; ")
     one = study(
         written(tmp_path / "s", text + '[tapis.family]\nrunner = "python"\nscript = "Main Script"\n'), app=app
     )

@@ -367,3 +367,19 @@ def test_a_step_that_has_not_run_is_told(folder: StudyFolder, tmp_path: Path) ->
     Facts().write(folder.journal)
     with pytest.raises(UsageError, match="the step before has nothing archived: it has not ended yet"):
         archive.fetch(folder, ["before"], tmp_path)
+
+
+# Going on
+
+
+def test_a_case_goes_on_from_all_that_it_left_or_not_at_all(folder: StudyFolder) -> None:
+    case, job = one_run(folder, outcome=Outcome.INTERRUPTED, carried=2)
+    left = {f"carry/{case}/mesh": TEXT, f"carry/{case}/deep/state": b"7", "carry/other/state": b"8"}
+    keep(folder, job, left)
+    found = archive.carried(folder, job, {case: 2})
+    assert [(each.case, each.path) for each in found] == [(case, "mesh"), (case, "deep/state")]
+    data = runner_zip(folder.job(job), left, finished=False).read_bytes()
+    (folder.job(job) / "out-000.zip").write_bytes(data[: len(data) // 2])
+    with pytest.raises(FolderError, match="not whole") as caught:
+        list(archive.carried(folder, job, {case: 2}))
+    assert "weft cancel --case" in caught.value.hint

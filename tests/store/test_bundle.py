@@ -6,13 +6,15 @@ import os
 import zipfile
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from tests.facts import Facts, study
 
 from weft.backends.local import LocalBackend
 from weft.core.cases import expand
 from weft.core.state import State
-from weft.model import Limits, Model, Node
+from weft.errors import FolderError
+from weft.model import Continue, Limits, Model, Node, Outcome
 from weft.store.bundle import BundleWriter
 from weft.store.folder import StudyFolder
 
@@ -35,3 +37,23 @@ def test_an_input_older_than_zip_can_tell_is_packed(tmp_path: Path) -> None:
 
     with zipfile.ZipFile(folder.bundle(job)) as bundle:
         assert bundle.read("inputs/mesh.dat") == b"mesh"
+
+
+def test_a_checkpoint_that_is_damaged_is_told(tmp_path: Path) -> None:
+    spec = study(folder=str(tmp_path), continues=Continue(files=("state",)))
+    facts = Facts()
+    earlier = facts.run(facts.ids[0], Outcome.INTERRUPTED, carried=1)
+    job = facts.plan(facts.ids)
+    state = State()
+    state.apply_all(facts.facts)
+    cases = {name: replace(case, id=name) for name, case in zip(facts.ids, expand(spec), strict=True)}
+    folder = StudyFolder(tmp_path, "frame")
+    folder.job(earlier).mkdir(parents=True)
+    outputs = folder.job(earlier) / "out-000.zip"
+    with zipfile.ZipFile(outputs, "w") as made:
+        made.writestr(f"carry/{facts.ids[0]}/state", b"0123456789")
+    outputs.write_bytes(outputs.read_bytes().replace(b"0123456789", b"0123406789"))
+
+    writer = BundleWriter(spec, folder, cases, Limits(), Node(), LocalBackend(folder, {}).share)
+    with pytest.raises(FolderError, match="not whole"):
+        writer.write(state.jobs[job], state)

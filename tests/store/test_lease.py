@@ -46,6 +46,20 @@ def test_a_lease_is_held_until_it_is_released(path: Path) -> None:
     assert list(path.parent.iterdir()) == [], "nothing is left behind"
 
 
+def test_the_heart_beats_while_the_holder_is_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.01)
+    with Lease(path):
+        os.utime(path, (1.0, 1.0))
+        end = time.monotonic() + 30
+        while path.stat().st_mtime == 1.0:
+            assert time.monotonic() < end, "it never beat"
+            time.sleep(0.01)
+    note(path, host="elsewhere")
+    os.utime(path, (1.0, 1.0))
+    time.sleep(0.1)
+    assert path.stat().st_mtime == 1.0, "what is over beats no more"
+
+
 def test_a_live_holder_is_respected(path: Path) -> None:
     with Lease(path), pytest.raises(StudyLocked, match=f"process {os.getpid()} on {HERE}") as caught:
         Lease(path).take()

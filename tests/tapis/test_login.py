@@ -635,6 +635,8 @@ def test_logging_out_without_the_service(served: Served, home: Path) -> None:
 
 def test_a_client_that_is_logged_in_already(served: Served, home: Path) -> None:
     client = Tapis(base_url=served.url, username="ann", password=PASSWORD)
+    with login.session(client=client) as session, pytest.raises(NotLoggedIn, match="not logged in"):
+        ask(session)
     client.get_tokens()
     with login.session(client=client) as session:
         assert (session.user, session.tenant) == ("ann", "local")
@@ -646,6 +648,12 @@ def test_a_client_that_is_logged_in_already(served: Served, home: Path) -> None:
     with pytest.raises(UsageError, match="belongs to"):
         login.session("https://designsafe.tapis.io", client)
     assert not home.exists()
+
+
+@pytest.mark.parametrize("client", ["client", object()])
+def test_what_is_no_client(client: object) -> None:
+    with pytest.raises(UsageError, match="is no tapipy client"):
+        login.session(client=client)
 
 
 def test_a_client_with_a_bare_token(served: Served) -> None:

@@ -340,6 +340,11 @@ def test_what_is_fixed_stays_fixed() -> None:
     everything(inputs={**licence, "Licence": "tapis://storage/licence"})
 
 
+def test_the_source_of_an_input_is_an_address() -> None:
+    found = complaints("everything", inputs={"Mesh": "mesh.msh"})
+    assert "is no address" in found["tapis.inputs.Mesh"]
+
+
 def test_what_weft_sets_itself_is_left_to_it() -> None:
     found = complaints(
         "agnostic", args={"Main Script": "model.py", "UseMPI": True, "CommandLine Arguments": "--x"}

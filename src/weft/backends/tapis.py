@@ -13,9 +13,10 @@ import math
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput, Study
 from weft.store.bundle import TCL_RUNNER
 from weft.store.folder import StudyFolder
 from weft.tapis import histories, lifecycle
+from weft.tapis.files import Damaged
 from weft.tapis.paths import Address
 from weft.tapis.request import NAME_MAX, Wanted, build, folder_of
 from weft.tapis.session import Rejected
@@ -87,6 +89,8 @@ class TapisBackend:
         self._asked: dict[str, float] = {}
         """When jobs were first asked to stop."""
         self._signs: LastSigns | None = None
+        self._closely: dict[str, float] = {}
+        """When jobs that no search showed were last looked at one by one."""
         self._others = 0
         self._others_at = -math.inf
 
@@ -175,8 +179,8 @@ class TapisBackend:
             job_type=get("type"),
             queue=get("queue"),
             nodes=get("nodes"),
-            cores_per_node=get("cores"),
-            memory_mb=get("memory_mb"),
+            cores_per_node=place.cores,
+            memory_mb=place.memory_mb,
             minutes=math.ceil(packed.bundle.minutes) if packed.bundle.minutes else None,
             allocation=get("allocation"),
             reservation=get("reservation"),
@@ -215,7 +219,9 @@ class TapisBackend:
         found = self._search(self._wanted(natives.values()), natives.values())
         told = {str(one["uuid"]): one for one in found}
         missing = [(job, native) for job, native in natives.items() if native not in told]
+        missing.sort(key=lambda pair: self._closely.get(pair[1], -math.inf))  # each gets its turn
         for job, native in missing[:MISSING_AT_ONCE]:
+            self._closely[native] = time.monotonic()
             one = self._look_closely(job, native)
             if one is not None:
                 told[native] = one
@@ -253,7 +259,7 @@ class TapisBackend:
         """Jobs that fit one of these conditions, oldest first; counts the user's other jobs by the way."""
         place = self._place
         active = ",".join(f"'{word}'" for word in ("PENDING", *ACTIVE))
-        at_work = f"(execSystemId = '{place.system.id}' AND status IN ({active}))"
+        at_work = f"(execSystemId = {_quoted([place.system.id])} AND status IN ({active}))"
         statement = " OR ".join([*conditions, at_work])
         found = place.session.call(
             "jobs.getJobSearchListByPostSqlStr",
@@ -280,7 +286,9 @@ class TapisBackend:
         except Rejected as refusal:
             if refusal.status != 404:
                 return None
-        data = self._read(self._in(self._archive(job)) / RECORDS, 0)
+        data = None
+        with contextlib.suppress(Rejected):
+            data = self._read(self._in(self._archive(job)) / RECORDS, 0)
         records = parse(data)[0] if data else []
         ended = [record for record in records if record.t == "end"]
         if not ended:
@@ -299,14 +307,36 @@ class TapisBackend:
     def _records(self, job: str, native: str, offset: int) -> bytes | None:
         """The records from a byte on; None where there are none yet."""
         found: bytes | None = None
-        for folder in self._folders(job, native):
-            with contextlib.suppress(Rejected):
+        refused: Rejected | None = None
+        for folder in chain(self._folders(job, native), self._folders_of_twins(job, native)):
+            try:
                 data = self._read(folder / RECORDS, offset)
-                if data is not None and (found is None or len(data) > len(found)):
-                    found = data
-                if found is not None and (offset or any(one.t == "end" for one in parse(found)[0])):
-                    break  # else they may have been archived before, or not as far as, they were written
-        return found
+            except Rejected as refusal:
+                refused = refusal
+                continue
+            if data is not None and (found is None or len(data) > len(found)):
+                found = data
+            if found is not None and (offset or any(one.t == "end" for one in parse(found)[0])):
+                return found
+        if found is None and refused is not None:  # what may not be read may be there all the same
+            raise BackendError(f"the records of job {native} cannot be read: {refused.said}") from refused
+        return found  # perhaps the longest of several copies, none of which is whole
+
+    def _folders_of_twins(self, job: str, native: str) -> Iterator[Address]:
+        """Where other jobs of the same name ran, once this one is over; BackendError while one of them may run.
+
+        An answer that was lost for long may leave two jobs, and it is the other one that runs the cases.
+        """
+        if self._told(native).get("status") not in lifecycle.OVER:
+            return
+        for told in self._search([f"name IN ({_quoted([job_name(job)])})"]):
+            if told.get("name") != job_name(job) or told["uuid"] == native:
+                continue
+            if told.get("status") not in lifecycle.OVER:
+                raise BackendError(f"job {told['uuid']} was submitted as {job}, too, and is not over")
+            where = self._at_work(told)
+            if where is not None:
+                yield where
 
     def _folders(self, job: str, native: str) -> list[Address]:
         """Where the job's folder may be, as it was or as it was archived: the likelier place first."""
@@ -382,7 +412,10 @@ class TapisBackend:
             to.unlink(missing_ok=True)
             to.symlink_to(mounted)
         elif not _same_size(to, size):
-            self._place.files.download(where.system, where.path, to, size=size)
+            try:
+                self._place.files.download(where.system, where.path, to, size=size)
+            except (Rejected, Damaged) as problem:
+                return f"{where} cannot be brought: {problem.what}"
         if not zipfile.is_zipfile(to):
             return f"{where.name} is cut off: what is whole in it can be fetched, the rest is lost"
         return ""

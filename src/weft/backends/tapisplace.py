@@ -59,6 +59,9 @@ class Place(Struct, frozen=True, kw_only=True):
     node: Node
     most_jobs: int | None
     """Jobs of this user that Tapis and the site take at once."""
+    cores: int
+    memory_mb: int
+    """Of each node of a job."""
 
     def notes(self) -> tuple[str, ...]:
         """What the app cannot do, and until when the login lasts."""
@@ -103,10 +106,14 @@ def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Plac
 
     Raises NotLoggedIn, CheckFailed (of the first thing that is not there or may not be used), BackendError.
     """
+    if not settings.get("app"):
+        hint = 'write app = "..." into the table [tapis]; `weft app list` shows them'
+        raise CheckFailed("it is not said which app runs the cases", where="tapis.app", hint=hint)
     session = login.session(_text(settings, "base_url"), client)
     said = _text(settings, "storage")
     storage = Address.parse(said) if said else tenants.places(session).storage()
     ready = preflight.ready(session, _wants(settings, storage))
+    _check_room(study, settings, ready)
     system = ready.system
     work = _work(session, system)
     places = tenants.places(
@@ -115,7 +122,7 @@ def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Plac
     usual = places.store_on(system.id) or (str(work / "weft/store") if work is not None else "")
     said = _text(settings, "store") or usual
     store = store_on(session, system.id, system.root_dir, said, study=study.folder)
-    ranks = _ranks(settings, ready)
+    ranks = _ranks(study, settings, ready)
     folder = store.folder
     return Place(
         session=session,
@@ -134,6 +141,8 @@ def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Plac
             ranks=ranks,
         ),
         most_jobs=ready.max_jobs,
+        cores=_cores(study, settings, ready),
+        memory_mb=_memory_mb(study, settings, ready),
     )
 
 
@@ -150,25 +159,48 @@ def _text(settings: Mapping[str, Any], name: str) -> str:
     return str(settings.get(name) or "")
 
 
-def _cores(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
-    return int(settings.get("cores") or ready.usual.cores)
+def _check_room(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> None:
+    """Refuse jobs that are smaller than one case; raises CheckFailed."""
+    needs = study.resources
+    most = settings.get("minutes") or (ready.queue.max_minutes if ready.queue else None)
+    pairs = (
+        ("cores", needs.cores, settings.get("cores"), ""),
+        ("memory", needs.memory_mb, settings.get("memory_mb"), " MB"),
+        ("minutes", needs.minutes if study.continues is None else None, most, " minutes"),
+    )
+    for name, need, given, unit in pairs:
+        if need and given and need > given:
+            raise CheckFailed(
+                f"a case may use {need:,g}{unit or ' cores'}, and a job has {given:,g}",
+                where=f"tapis.{name}",
+                hint=f"give a job more, or a case less: resources.{name}"
+                + (", or let cases go on in a further job: [continue]" if name == "minutes" else ""),
+            )
+
+
+def _cores(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int:
+    """Cores of a node: as the app has it where nothing is said, and never fewer than one case needs."""
+    return int(settings.get("cores") or max(ready.usual.cores, study.resources.cores))
+
+
+def _memory_mb(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int:
+    return int(settings.get("memory_mb") or max(ready.usual.memory_mb, study.resources.memory_mb or 0))
 
 
 def _nodes(settings: Mapping[str, Any], ready: preflight.Ready) -> int:
     return int(settings.get("nodes") or ready.usual.nodes)
 
 
-def _ranks(settings: Mapping[str, Any], ready: preflight.Ready) -> int | None:
+def _ranks(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int | None:
     """Processes that run a Tcl runner together; a solver that is one process is that in any allocation."""
     if ready.family.runner != "tcl":
         return None
-    return _nodes(settings, ready) * _cores(settings, ready) if ready.family.ranks else 1
+    return _nodes(settings, ready) * _cores(study, settings, ready) if ready.family.ranks else 1
 
 
 def _slots(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> int:
     """Cases at a time on one node, which is all that the runner uses."""
-    cores = _cores(settings, ready)
-    memory_mb = settings.get("memory_mb") or ready.usual.memory_mb
+    cores, memory_mb = _cores(study, settings, ready), _memory_mb(study, settings, ready)
     return slots_within(study.resources, settings.get("slots"), cores, memory_mb) or 1
 
 
@@ -184,7 +216,7 @@ def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, s
         batch=BATCH,
         max_minutes=float(minutes),
         slots=slots,
-        memory_mb=settings.get("memory_mb") or ready.usual.memory_mb,
+        memory_mb=_memory_mb(study, settings, ready),
         settle=settings.get("settle") or SETTLE,
         lost_answers=3,
         lost_after=5 * (poll or POLL_MOST),

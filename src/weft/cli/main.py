@@ -131,7 +131,7 @@ def _as_weft_error(problem: Exception, words: Sequence[str]) -> WeftError:
 def _usage(problem: click.ClickException, words: Sequence[str]) -> UsageError:
     """What click complains of, with the nearest thing that exists."""
     ctx = getattr(problem, "ctx", None)
-    path = " ".join(["weft", *(word for word in words[:1] if word in COMMANDS)])
+    path = ctx.command_path if ctx else " ".join(["weft", *(word for word in words[:1] if word in COMMANDS)])
     hint = f"`{path} --help` shows what may be given"
     if isinstance(problem, click.NoSuchOption) and ctx is not None:
         options = [
@@ -140,6 +140,8 @@ def _usage(problem: click.ClickException, words: Sequence[str]) -> UsageError:
         near = did_you_mean(problem.option_name, [name for name in options if name.startswith("--")])
         hint = f"{near} ({hint})" if near.startswith("did") else hint
         return UsageError(f"`{path}` has no option `{problem.option_name}`", hint=hint)
+    if isinstance(problem, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        return UsageError(f"say what: {', '.join(ctx.command.list_commands(ctx))}", where=path, hint=hint)
     what = problem.format_message().rstrip(".")
     return UsageError(what[:1].lower() + what[1:], where=path, hint=hint)
 

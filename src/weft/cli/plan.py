@@ -76,8 +76,10 @@ def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
 
 
 def _jobs(planned: Planned) -> str:
+    from weft.render.quantities import count
+
     slots = max((bundle.slots or 0 for bundle in planned.bundles), default=0)
-    return f"{len(planned.bundles):,}" + (f", {slots} cases at a time" if slots else "")
+    return f"{len(planned.bundles):,}" + (f", {count(slots, 'case')} at a time" if slots else "")
 
 
 def _limits(study: Study) -> str:
@@ -111,7 +113,7 @@ def _question(planned: Planned, place: str) -> Iterator[str]:
 
 def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None) -> Iterator[str]:
     """The cases that would run: id, is it new, and its parameters or its command."""
-    from weft.render.text import WIDTH, cut_lines, printable
+    from weft.render.text import WIDTH, cut_lines
 
     if not planned.todo:
         yield "Nothing to run."
@@ -125,7 +127,7 @@ def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None
             return
         text = _command(study, case) if commands else _params(case)
         line = (
-            f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text if commands else printable(text)}"
+            f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text if commands else _on_a_line(text)}"
         )
         yield from [line] if commands or most is None else cut_lines([line], WIDTH)
 
@@ -133,6 +135,12 @@ def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None
 def _chosen(study: Study, planned: Planned) -> Iterable[Case]:
     """The cases of the planned jobs, in order."""
     return (study.cases[name] for bundle in planned.bundles for name in bundle.cases if name in study.cases)
+
+
+def _on_a_line(text: str) -> str:
+    from weft.render.text import printable
+
+    return printable(text).replace("\n", "\\n")
 
 
 def _params(case: Case) -> str:

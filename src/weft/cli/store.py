@@ -135,8 +135,9 @@ class _Asked:
     """What a command is about: all stores of a service, or what one study uses."""
 
     def __init__(self, study: str, base_url: str) -> None:
+        from weft.tapis.login import address
+
         self.folder = self.place = self._system = ""
-        self.base_url = base_url
         if study:
             from weft.api import Study
             from weft.cli.options import at
@@ -145,8 +146,9 @@ class _Asked:
             settings = spec.settings.get("tapis", {})
             self.folder = spec.folder
             self.place = " ." if study == HERE else at(study)
-            self.base_url = base_url or str(settings.get("base_url") or "")
+            base_url = base_url or str(settings.get("base_url") or "")
             self._system = str(settings.get("system") or "")
+        self.base_url = address(base_url) if base_url else ""
 
     def books(self, base_url: str) -> list[Book]:
         from weft.tapis.storebook import books

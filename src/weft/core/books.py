@@ -32,6 +32,8 @@ class CaseState(Struct, gc=False):
     """Runs that ended unfinished and left something to go on from."""
     carry: str = ""
     """The job whose outputs hold what the next run goes on from, if any."""
+    carried: int = 0
+    """How many files that is."""
     retired: bool = False
     given_up: bool = False
     """The user cancelled it."""

@@ -194,7 +194,7 @@ def _cancelled(state: State) -> Hold | None:
         return None
     return Hold(
         f"job {state.cancelled} was cancelled, and not by weft",
-        "`weft retry` goes on with what is left; `weft cancel` gives cases up",
+        "`weft retry` goes on with what is left; `weft cancel CASE` gives one up",
     )
 
 
@@ -296,10 +296,10 @@ def _case_bundles(study: Study, state: State, limits: Limits, room: int) -> list
 
 
 def waiting(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:
-    """The cases that are to run and belong to no job, in order."""
+    """The cases that are to run and belong to no job, in order; what one goes on from is brought when its job ends."""
     attempts, outcomes = study.retry.attempts, retried(study)
     for case_id, case in state.present():
-        if state.status(case, attempts, outcomes) is Status.WAITING:
+        if state.status(case, attempts, outcomes) is Status.WAITING and case.carry not in state.live:
             yield case_id, case
 
 

@@ -79,7 +79,7 @@ def parse(data: bytes) -> tuple[list[Record], int]:
     for line in data[:taken].splitlines():
         try:
             record = _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         if record.v > FORMAT:
             raise FolderError(

@@ -107,7 +107,7 @@ class State:
             # What failed before may not fail now, and what it left to go on from was made by something else.
             self._start_afresh([*self.cases.values(), *self.steps.values()])
             for case in self.cases.values():
-                case.carry, case.continues = "", 0
+                case.carry, case.carried, case.continues = "", 0, 0
         for path, digest in event.digests.items():
             self.first_digests.setdefault(path, digest)
         for name, default in event.defaults.items():
@@ -360,7 +360,7 @@ class State:
         case.wall = event.wall
         if event.carried and outcome is _INTERRUPTED:
             case.continues += 1
-            case.carry = job.id
+            case.carry, case.carried = job.id, event.carried
             return
         if outcome is not _FINISHED:
             own = _count_failure(job, case, outcome)

@@ -78,7 +78,7 @@ class Story:
     def added(self, event: ev.CasesAdded) -> str | None:
         if self.case_id:
             return "the study has it from here on" if self.case_id in event.ids else None
-        return None if self.of_job else f"{len(event.ids):,} cases added"
+        return None if self.of_job else f"{_counted(len(event.ids), 'case')} added"
 
     def retired(self, event: ev.CasesRetired) -> str | None:
         if self.case_id:
@@ -208,6 +208,10 @@ def _of_its_jobs(tell: Callable[[Story, Any], str | None]) -> Callable[[Story, A
     return lambda story, event: tell(story, event) if event.job in story.jobs else None
 
 
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def _verbatim(word: str) -> str:
     return f" ({word})" if word else ""
 
@@ -249,8 +253,8 @@ _TELLERS: dict[type, Callable[[Story, Any], str | None]] = {
     ev.CancelSent: _of_its_jobs(lambda _, event: "the backend accepted to stop it"),
     ev.RunnerStarted: _of_its_jobs(
         lambda _, event: (
-            f"runner at work on {event.host}: {event.cores} cores, {event.slots} cases at a time"
-            + _verbatim(event.note)
+            f"runner at work on {event.host}: {_counted(event.cores, 'core')}, "
+            f"{_counted(event.slots, 'case')} at a time{_verbatim(event.note)}"
         )
     ),
     ev.SetupEnded: _of_its_jobs(Story.setup_ended),

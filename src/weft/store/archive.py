@@ -15,7 +15,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -288,25 +288,31 @@ CARRIED = "carry"
 """The folder in an output ZIP of what cases go on from: ``carry/<case id>/<path>``."""
 
 
-def carried(folder: StudyFolder, job: str, case_ids: Collection[str]) -> Iterator[Member]:
-    """What these cases left in this job to go on from, each with its path in the case's directory.
+def carried(folder: StudyFolder, job: str, wanted: Mapping[str, int]) -> Iterator[Member]:
+    """What these cases left in this job to go on from, so many files each, with their paths in the case's directory.
 
     Raises:
-        FolderError: a case left nothing that can be found.
+        FolderError: not all that a case left can be found; it must not go on from a part of it.
     """
-    missing = set(case_ids)
+    left = dict(wanted)
     for path in folder.zips(job):
         for member in entries(path):
             case, _, rest = member.path.partition("/")
-            if member.case == CARRIED and case in case_ids:
-                missing.discard(case)
+            if member.case == CARRIED and case in left:
+                left[case] -= 1
                 yield member._replace(case=case, path=rest)
+    missing = [case for case, files in left.items() if files > 0]
     if missing:
-        raise FolderError(
-            f"what {_called(min(missing))} was to go on from is not in the output ZIPs of job {job}",
-            where=str(folder.job(job)),
-            hint=f"bring them back if you moved them; else `weft cancel --case {min(missing)}` gives the case up",
-        )
+        raise not_carried(folder, job, min(missing))
+
+
+def not_carried(folder: StudyFolder, job: str, case: str) -> FolderError:
+    """What is told where a case cannot go on from what it left in a job."""
+    return FolderError(
+        f"what {_called(case)} was to go on from is not, or not whole, in the output ZIPs of job {job}",
+        where=str(folder.job(job)),
+        hint=f"bring them back if you moved them; else `weft cancel --case {case}` gives the case up",
+    )
 
 
 def unpack_job(folder: StudyFolder, job: str, to: Path) -> list[Path]:

@@ -30,7 +30,7 @@ from weft.core.plan import job_resources
 from weft.core.state import State
 from weft.errors import WeftError
 from weft.model import Case, Kind, Limits, Model, Node, SharedInput, Study
-from weft.store.archive import carried, read
+from weft.store.archive import Torn, carried, not_carried, read
 from weft.store.folder import StudyFolder, disk_problem
 from weft.store.inputs import case_name, digests
 
@@ -60,6 +60,7 @@ class BundleWriter:
         self.node = node
         self._share = share
         self._shared: list[SharedInput] | None = None
+        self._there: list[dict[str, Any]] | None = None
         self._covered = _covered(study)
 
     def write(self, job: JobState, state: State) -> Path:
@@ -208,28 +209,36 @@ class BundleWriter:
         found: dict[str, list[str]] = {}
         if job.kind in STEPS:
             return found
-        by_job: dict[str, set[str]] = {}
+        by_job: dict[str, dict[str, int]] = {}
         for case_id in job.cases:
-            if state.cases[case_id].carry:
-                by_job.setdefault(state.cases[case_id].carry, set()).add(case_id)
-        for earlier, case_ids in by_job.items():
-            for member in carried(self.folder, earlier, case_ids):
+            known = state.cases[case_id]
+            if known.carry:
+                by_job.setdefault(known.carry, {})[case_id] = known.carried
+        for earlier, wanted in by_job.items():
+            for member in carried(self.folder, earlier, wanted):
                 info = zipfile.ZipInfo(f"carry/{member.case}/{member.path}", member.written)
                 info.external_attr, info.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
-                with archive.open(info, "w", force_zip64=True) as file:
-                    for piece in read(member):
-                        file.write(piece)
+                try:
+                    with archive.open(info, "w", force_zip64=True) as file:
+                        for piece in read(member):
+                            file.write(piece)
+                except Torn:
+                    raise not_carried(self.folder, earlier, member.case) from None
                 found.setdefault(member.case, []).append(member.path)
         return found
 
     def shared(self) -> list[dict[str, Any]]:
         """The shared inputs as the backend's nodes find them, with every file's size for the runner to check."""
+        if self._there is None:
+            self.provide()
+        return self._there or []
+
+    def provide(self) -> None:
+        """See that the shared inputs are where nodes find them; the bundles written from now on name these places."""
         if self._shared is None:
             self._shared = shared_inputs(self.study, self.folder.digests)
-        if not self._shared:
-            return []
-        there = self._share(self._shared)
-        return [{"name": one.name, **there[one.name]} for one in self._shared]
+        there = self._share(self._shared) if self._shared else {}
+        self._there = [{"name": one.name, **there[one.name]} for one in self._shared]
 
 
 def _wants_params_file(model: Model) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -44,13 +45,23 @@ class Lease:
         self._me = Holder(socket.gethostname(), os.getpid(), me.started if me else "", machine())
         self._beat_at = 0.0
         self.lost = False
+        self._over = threading.Event()
 
     def __enter__(self) -> Lease:
         self.take()
+        self._over.clear()
+        threading.Thread(target=self._keep, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         self.release()
+
+    def _keep(self) -> None:
+        """Show that we live also while one thing takes long, such as the transfer of a large file."""
+        while not self._over.wait(BEAT) and _read(self.path) == self._me:
+            with contextlib.suppress(OSError):
+                os.utime(self.path)
 
     def take(self) -> None:
         """Become the writer; StudyLocked if a live process is."""

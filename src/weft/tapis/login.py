@@ -243,6 +243,11 @@ def session(base_url: str = "", client: Any = None) -> Session:
         NeedsDecision: There are several.
     """
     if client is not None:
+        if not (hasattr(client, "base_url") and hasattr(client, "requests_session")):
+            raise UsageError(
+                f"a {type(client).__name__} is no tapipy client",
+                hint="give it a tapipy.tapis.Tapis that is logged in, or none",
+            )
         if base_url and address(base_url) != address(str(client.base_url)):
             raise UsageError(
                 f"the tapipy client belongs to {client.base_url}, and {base_url} is wanted",

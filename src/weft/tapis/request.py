@@ -242,6 +242,10 @@ class _Building:
 
     def _inputs(self) -> dict[str, Any]:
         sources = {**self.wanted.inputs, self.family.input: self.wanted.input}
+        if self.family.input in self.wanted.inputs:
+            what = "weft sets this itself, to the folder of the job"
+            hint = "leave it out; what cases need stands in model.inputs and model.shared"
+            self.complaints.add(f"inputs.{self.family.input}", what, hint)
         slots = self.app.of(Kind.INPUT, Kind.ARRAY)
         names = [slot.name for slot in slots if slot.name]
         for name in sources:
@@ -261,6 +265,8 @@ class _Building:
             if slot.mode is Mode.REQUIRED and slot.value is None:
                 what = f"app {self.app.id} requires this input, and nothing is given"
                 self.complaints.add(key, what, asks_for(slot))
+        elif "://" not in source:
+            self.complaints.add(key, f"`{source}` is no address", 'write "tapis://SYSTEM/path"')
         elif slot.mode is Mode.FIXED:
             if source != slot.value:
                 self.complaints.add(key, f"the app fixes this input to {slot.value}", "choose another app")

@@ -31,6 +31,7 @@ _SECRET = {
 _MAYBE_ACTED = frozenset({500, 502, 504})
 _UNRELIABLE = frozenset({408, 429})
 _LONGEST_SAID = 500
+_LATER = "try again when it answers; jobs that are there go on meanwhile"
 _LONGEST_REFUSAL = 65_536
 
 
@@ -288,7 +289,7 @@ class _Call:
 
     def _lost(self, what: str, *, maybe_acted: bool = True) -> BackendError:
         kind = AnswerLost if maybe_acted and not self._read_only else BackendError
-        return kind(f"{self._name}: {what}", where=self._where)
+        return kind(f"{self._name}: {what}", where=self._where, hint=_LATER)
 
     def _said(self, response: requests.Response) -> str:
         """What a refusal says in words."""
