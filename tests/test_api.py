@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import threading
 import time
@@ -174,3 +175,24 @@ def test_a_plain_string_is_one_name(tmp_path: Path) -> None:
     for refused in (study.retry, study.cancel, lambda name: study.cancel(cases=name)):
         with pytest.raises(UsageError, match="nothing"):
             refused("nothing")
+
+
+def test_who_asks_for_it_is_told_of_the_end(tmp_path: Path) -> None:
+    study = weft.Study(
+        name="told",
+        model={"command": "[ {i} != 1 ]"},
+        parameters={"i": [0, 1]},
+        folder=tmp_path,
+        notify={"command": f"cat > '{tmp_path}/notice.json'", "mail": "not an address @"},
+    )
+    summary = study.run()
+    told = json.loads((tmp_path / "notice.json").read_text())
+    assert (told["study"], told["outcome"], told["done"], told["failed"]) == ("told", "failed cases", 1, 1)
+    assert [warning for warning in summary.warnings if "mail" in warning]
+
+
+def test_exactly_what_would_be_sent_is_told(tmp_path: Path) -> None:
+    study = weft.Study(name="sent", model={"command": "true"}, parameters={}, folder=tmp_path)
+    (request,) = study.requests()
+    assert request["argv"][-1].endswith("/jobs/sent-new-0001")
+    assert not study.folder.exists

@@ -211,7 +211,11 @@ class Study:
         if pilot < 0:
             raise UsageError(f"a pilot of {pilot} cases cannot be run", hint="0 is none: all cases run")
         self._check_before()
-        return write(self.spec, self.cases, self.folder, pilot=pilot, decide=decide, watch=watch, tapis=tapis)
+        began = time.monotonic()
+        summary = write(
+            self.spec, self.cases, self.folder, pilot=pilot, decide=decide, watch=watch, tapis=tapis
+        )
+        return self._noticed(summary, time.monotonic() - began, tapis)
 
     def detach(self, *, pilot: int = 0, decide: Decide | str | None = None) -> int:
         """Start ``weft run`` in a session of its own, and return its process id.
@@ -249,9 +253,11 @@ class Study:
         chosen = [match(known, case) for case in _names(cases)]
         request = ev.RetryAsked(at=time.time(), id=requests.new_id(), cases=chosen)
         if run and held_by(self.folder.lease) is None:
-            return write(
+            began = time.monotonic()
+            summary = write(
                 self.spec, self.cases, self.folder, request=request, decide=decide, watch=watch, tapis=tapis
             )
+            return self._noticed(summary, time.monotonic() - began, tapis)
         requests.leave(self.folder.requests, request)
         return self.status()
 
@@ -289,7 +295,7 @@ class Study:
 
     # The inside
 
-    def _told(self, summary: Summary, seconds: float, tapis: Any) -> Summary:
+    def _noticed(self, summary: Summary, seconds: float, tapis: Any) -> Summary:
         """Give the notices that the study asks for; what went wrong with them is in the summary."""
         if not self.spec.notify:
             return summary
@@ -297,7 +303,7 @@ class Study:
 
         charge = backend_for(self.spec, self.folder, tapis).limits.charge
         facts = notice.ended(summary, journal.read(self.folder.journal), seconds, charge)
-        return structs.replace(summary, warnings=(*summary.warnings, *notice.tell(self.spec.notify, facts)))
+        return structs.replace(summary, warnings=tuple(notice.tell(self.spec.notify, facts)))
 
     def _must_exist(self) -> None:
         if not self.folder.exists:

@@ -87,7 +87,7 @@ def write(
 
 
 def _summary(study: Study, state: State, backend: Backend, *, settled: bool = False) -> Summary:
-    return structs.replace(summarize(study, state, backend.limits, settled=settled), warnings=backend.notes)
+    return structs.replace(summarize(study, state, backend.limits, settled=settled), notes=backend.notes)
 
 
 def _require_one_backend(study: Study, state: State) -> None:

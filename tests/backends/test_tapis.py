@@ -14,7 +14,7 @@ from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_ke
 from weft.backends.base import Packed, Refused
 from weft.backends.tapis import TapisBackend, job_name
 from weft.backends.tapisplace import Place as TapisPlace
-from weft.errors import CheckFailed
+from weft.errors import BackendError, CheckFailed
 from weft.model import Bundle, Model, Outcome, Resources, Study
 from weft.service.faults import Fault
 from weft.store.archive import entries
@@ -155,6 +155,15 @@ def test_a_refusal_says_what_the_service_said(place: Place) -> None:
     assert "9.9" in answer.why
 
 
+def test_the_place_of_the_store_is_not_guessed_at(place: Place, served: Served) -> None:
+    fault = Fault(kind="status", where="GET /v3/systems/local/hostEval/WORK", left=8, seconds=0.0)
+    served.service.faults.use([fault])
+    with pytest.raises(BackendError):
+        place.again().prepare()
+    served.service.faults.use([])
+    assert reached(place).node.claims
+
+
 @pytest.mark.parametrize("kind", ["lost", "late", "status"])
 def test_a_submission_without_an_answer_is_left_open_and_found(
     place: Place, served: Served, kind: str
@@ -179,6 +188,13 @@ def test_names_are_as_long_as_tapis_allows_and_still_one_for_each_job() -> None:
     names = [job_name(job) for job in long]
     assert all(len(name) <= 64 for name in names)
     assert len(set(names)) == 2
+
+
+def test_a_refused_upload_says_where_to(place: Place) -> None:
+    place.backend = made(place, {"app": "python", "storage": "tapis://storage/bob/x"})
+    (answer,) = place.backend.submit([place.packed("j1", ["true"])]).values()
+    assert isinstance(answer, Refused)
+    assert answer.why.startswith("its files cannot be put at tapis://storage/bob/x/")
 
 
 def made(place: Place, settings: dict[str, object], **resources: object) -> TapisBackend:

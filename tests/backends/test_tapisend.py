@@ -194,3 +194,13 @@ def test_records_that_were_archived_in_part_are_read_where_the_job_ran(place: Pl
     assert whole
     files.upload(whole[: len(whole) // 3], where.system, where.path)
     assert [one.case for one in place.records(natives) if one.t == "case"] == ["c0", "c1"]
+
+
+def test_only_what_the_runner_calls_its_outputs_is_brought(place: Place) -> None:
+    natives = place.start("j1", "echo a")
+    place.over(natives)
+    place.records(natives)
+    files, there = reached(place).files, archived(place, "out-000.zip")
+    files.upload(b"not ours", there.system, there.path.replace("000", "of mine"))
+    assert place.backend.bring("j1", natives["j1"]).complaint == ""
+    assert [path.name for path in place.folder.zips("j1")] == ["out-000.zip"]

@@ -8,7 +8,16 @@ import pytest
 from tests.conftest import seeds
 
 from weft.core.books import CaseState
-from weft.core.packing import memory_for, minutes_for, node_hours, pack, slots_within, spread, usual_seconds
+from weft.core.packing import (
+    memory_for,
+    minutes_for,
+    node_hours,
+    pack,
+    run_minutes,
+    slots_within,
+    spread,
+    usual_seconds,
+)
 from weft.model import Charge, Limits, Resources
 from weft.node.runner import fits, packing_reserve
 
@@ -129,3 +138,11 @@ def test_slots_are_what_every_bound_leaves_and_at_least_one() -> None:
     assert slots_within(needs, None, 48, 3000) == 3
     assert slots_within(needs, 2, 48, 3000) == 2
     assert slots_within(needs, None, 2, None) == 1
+
+
+def test_a_case_that_goes_on_has_no_limit_where_its_job_is_shorter() -> None:
+    short, long = Limits(max_minutes=10.0), Limits(max_minutes=1000.0)
+    needs = Resources(minutes=60.0)
+    assert run_minutes(CaseState(), needs, short, continues=True) is None
+    assert run_minutes(CaseState(), needs, long, continues=True) == 60.0
+    assert run_minutes(CaseState(), needs, short, continues=False) == minutes_for(CaseState(), needs, short)

@@ -67,7 +67,9 @@ def test_cantilever_agrees_with_the_textbook(tmp_path: Path) -> None:
     assert (summary.done, summary.failed) == (75 if PROVE else 6, 0)
 
 
-@pytest.mark.parametrize(("name", "cases"), [("hello", 6), ("cantilever", 75), ("portal-ida", 60), ("tcl-portal", 50)])
+@pytest.mark.parametrize(
+    ("name", "cases"), [("hello", 6), ("cantilever", 75), ("portal-ida", 60), ("tcl-portal", 50)]
+)
 def test_an_example_has_as_many_cases_as_its_text_says(name: str, cases: int) -> None:
     assert len(expand(load(EXAMPLES / name))) == cases
     text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import threading
 import time
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +45,8 @@ TRANSFERS = 3
 NAMES_AT_ONCE = 500
 MISSING_AT_ONCE = 5
 """Jobs that a search did not show and that are looked at one by one, between two looks."""
-ZIPS = "out-*.zip"
+ZIPS, ZIP_NAME = "out-*.zip", re.compile(r"out-[A-Za-z0-9-]+\.zip")
+"""What the runner calls its outputs: as a pattern of what to archive, and exactly."""
 PATIENCE = 30.0
 """Seconds that a runner has to stop by itself before the service is asked to kill it."""
 ATTRIBUTES = (
@@ -151,15 +152,17 @@ class TapisBackend:
         """Upload the job's folder and submit it; None where nobody can tell whether the job exists."""
         place = self._place
         there = self._input(packed.job)
+        doing = f"its files cannot be put at {there}: "
         try:
             for name in (place.node.runner, "bundle.zip"):
                 place.files.upload(packed.folder / name, there.system, (there / name).path, verify=False)
+            doing = ""
             told = place.session.call("jobs.submitJob", **self._request(packed))
             native = str(told["uuid"])
         except NotLoggedIn:
             raise
         except Rejected as refusal:
-            return Refused(refusal.said or refusal.what)
+            return Refused(doing + (refusal.said or refusal.what))
         except (BackendError, KeyError, TypeError):
             return None
         self._jobs[native] = told
@@ -269,7 +272,7 @@ class TapisBackend:
             select=ATTRIBUTES,
             safe=True,
         )
-        if not isinstance(found, list) or not all(isinstance(one, dict) and one.get("uuid") for one in found):
+        if not isinstance(found, list) or not all(map(_is_job, found)):
             raise BackendError("a search of jobs was answered with something else")
         known = {*ours, *self._jobs}
         self._others = sum(
@@ -397,7 +400,7 @@ class TapisBackend:
             with contextlib.suppress(Rejected):
                 for entry in self._place.files.listing(folder.system, folder.path) or []:
                     known = found.get(entry.name)
-                    if fnmatchcase(entry.name, ZIPS) and (known is None or known[1] < entry.size):
+                    if ZIP_NAME.fullmatch(entry.name) and (known is None or known[1] < entry.size):
                         found[entry.name] = (folder / entry.name, entry.size)
             if found and self._told(native).get("status") == "FINISHED":
                 break
@@ -501,6 +504,10 @@ def _seen(told: Mapping[str, Any], alive: bool = False) -> Seen:
         return Seen(phase=Phase.ARCHIVING, outcome=outcome, word="hidden", why="it was hidden in the portal")
     why = message if outcome not in (None, Outcome.FINISHED) else ""
     return Seen(phase=lifecycle.PHASES.get(status, Phase.RUNNING), outcome=outcome, word=word, why=why)
+
+
+def _is_job(told: Any) -> bool:
+    return isinstance(told, dict) and bool(told.get("uuid")) and isinstance(told.get("status"), str)
 
 
 def _quoted(words: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from weft.core.packing import slots_within
-from weft.errors import BackendError, CheckFailed
+from weft.errors import CheckFailed
 from weft.model import Charge, Limits, Node, SharedInput, Study
 from weft.tapis import login, preflight, tenants
 from weft.tapis.apps import App
@@ -66,11 +66,12 @@ class Place(Struct, frozen=True, kw_only=True):
     def notes(self) -> tuple[str, ...]:
         """What the app cannot do, and until when the login lasts."""
         until = self.session.lasts_until
+        cannot = tuple(f"the app {self.app.id} cannot {what}" for what in self.family.limitations)
         if not math.isfinite(until):
-            return self.family.limitations
+            return cannot
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
         told = f"the login ends at {when}: a run that takes longer stops then, and goes on after `weft login`"
-        return (*self.family.limitations, told)
+        return (*cannot, told)
 
     def share(self, inputs: Sequence[SharedInput]) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
         """See that inputs are in the store, and say where (see ``Backend.share``), with warnings."""
@@ -239,10 +240,12 @@ def _charge(settings: Mapping[str, Any], ready: preflight.Ready) -> Charge | Non
 
 
 def _work(session: Session, system: System) -> Address | None:
-    """The user's Work, else scratch, on a system, as its own variables say; None where neither is told."""
+    """The user's Work, else scratch, on a system, as its own variables say; None where neither is set."""
     roots = Places(Tenant(), roots={system.id: system.root_dir})
     for variable in ("WORK", "SCRATCH"):
-        with contextlib.suppress(Rejected, BackendError):
+        with contextlib.suppress(
+            Rejected
+        ):  # no answer is another matter: the store must not lie elsewhere for once
             told = session.call("systems.hostEval", systemId=system.id, envVarName=variable)
             found = roots.from_host(system.id, str(told.get("name") if isinstance(told, dict) else told))
             if found is not None and found.path:

@@ -12,7 +12,8 @@ from weft.errors import Exit
 def command(base_url: str) -> int:
     """Forget the login at BASE_URL, or the only one there is, and delete the OAuth client that was made for it.
 
-    Jobs that are there go on; a study that is running waits for the next `weft login`.
+    Jobs that are there go on. A run that finds its token no longer accepted stops with exit code 12; after the next
+    `weft login`, `weft run` takes its jobs up again.
     """
     from weft.tapis.login import forget
 

@@ -140,7 +140,7 @@ def _usage(problem: click.ClickException, words: Sequence[str]) -> UsageError:
         near = did_you_mean(problem.option_name, [name for name in options if name.startswith("--")])
         hint = f"{near} ({hint})" if near.startswith("did") else hint
         return UsageError(f"`{path}` has no option `{problem.option_name}`", hint=hint)
-    if isinstance(problem, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+    if ctx is not None and isinstance(problem, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         return UsageError(f"say what: {', '.join(ctx.command.list_commands(ctx))}", where=path, hint=hint)
     what = problem.format_message().rstrip(".")
     return UsageError(what[:1].lower() + what[1:], where=path, hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,11 @@ FIRST_CASES = 5
 def command(study: str, all_cases: bool, commands: bool, requests: bool, on: str, as_json: bool) -> int:
     """Say what `weft run` would do now: new cases, jobs, time, and what has changed. Changes nothing."""
     from weft.api import Study
-    from weft.cli.progress import print_json
 
     loaded = Study.load(study, on=on)
     if requests:
         for request in loaded.requests():
-            print_json(request)
+            click.echo(json.dumps(request))
         return Exit.DONE
     planned = loaded.plan()
     if as_json:

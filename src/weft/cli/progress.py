@@ -33,6 +33,9 @@ PLAIN_FIRST, PLAIN_MOST = 1.0, 30.0
 class View:
     """Takes in how a study stands and what happened; used as a context manager."""
 
+    def __init__(self) -> None:
+        self._noted: set[str] = set()
+
     def __enter__(self) -> View:
         return self
 
@@ -44,6 +47,12 @@ class View:
     def update(self, summary: Summary, news: Sequence[AnyEvent]) -> None:
         """Show that the study stands so, after these facts."""
         raise NotImplementedError
+
+    def fresh_notes(self, summary: Summary) -> list[str]:
+        """What the backend has to say and has not said before."""
+        fresh = [note for note in summary.notes if note not in self._noted]
+        self._noted.update(fresh)
+        return fresh
 
 
 def view(*, as_json: bool) -> View:
@@ -79,18 +88,16 @@ class PlainLines(View):
     """A line now and then, each with its time, for logs and pipes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._next = 0.0
-        self._warned: set[str] = set()
         self._pause = PLAIN_FIRST
         self._last = ""
 
     def update(self, summary: Summary, news: Sequence[AnyEvent]) -> None:
         now = time.monotonic()
         text = counts(summary)
-        for warning in summary.warnings:
-            if warning not in self._warned:
-                click.echo(f"note: {warning}")
-        self._warned.update(summary.warnings)
+        for note in self.fresh_notes(summary):
+            click.echo(f"note: {note}")
         over = not (
             summary.waiting or summary.active
         )  # what is to be said then is said by whoever asked for the view
@@ -109,6 +116,7 @@ class OnTerminal(View):
         from rich.console import Console
         from rich.live import Live
 
+        super().__init__()
         self._summary: Summary | None = None
         self._told_at = time.time()
         self._ends: deque[float] = deque()
@@ -132,6 +140,8 @@ class OnTerminal(View):
         self._summary, self._told_at = summary, time.time()
         if not self._live.is_started:
             self._live.start()
+        for note in self.fresh_notes(summary):
+            self._live.console.print(f"note: {note}", markup=False)
         self._ends += [event.at for event in news if type(event) is CaseEnded]
         self._failures += failures(news)
 

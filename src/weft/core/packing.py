@@ -29,6 +29,14 @@ def minutes_for(case: CaseState, resources: Resources, limits: Limits) -> float 
     return min(grown, _for_cases(limits.max_minutes)) if limits.max_minutes else grown
 
 
+def run_minutes(case: CaseState, resources: Resources, limits: Limits, *, continues: bool) -> float | None:
+    """The limit that a node keeps: as ``minutes_for``; none for a case that goes on where its job's end cuts it off."""
+    wanted, most = resources.minutes, limits.max_minutes
+    if continues and wanted is not None and most is not None and wanted > _for_cases(most):
+        return None
+    return minutes_for(case, resources, limits)
+
+
 def _for_cases(minutes: float) -> float:
     """What is left for the cases of a job that lasts so long: a longer one would never be started."""
     return max(minutes - ENDS, minutes / 2)

@@ -46,7 +46,7 @@ def revision(
     not_counted = {path for path in parameter_files(study) if first.get(path) in (None, digests.get(path))}
     not_counted.update(templates)
     counted = {path: digest for path, digest in digests.items() if path not in not_counted}
-    parts = {
+    parts: dict[str, object] = {
         "command": normal_command(model.command, optional),
         "setup": list(model.setup),
         "env": {n: text for n, text in sorted(model.env.items()) if not text_placeholders(text) & optional},
@@ -58,6 +58,9 @@ def revision(
         if study.before
         else None,
     }
+    elsewhere = sorted(name for name in model.shared if "://" in name)
+    if elsewhere:
+        parts["elsewhere"] = elsewhere  # what lies there is not seen from here; its address is
     return _hash(parts)
 
 

@@ -30,8 +30,10 @@ class Summary(Struct, frozen=True, kw_only=True):
     settled: bool = False
     complaints: tuple[str, ...] = ()
     """What went wrong with jobs, apart from their cases: a finish command that failed, and the like."""
+    notes: tuple[str, ...] = ()
+    """What the backend has to say of itself."""
     warnings: tuple[str, ...] = ()
-    """What the backend has to say of itself, and notices that could not be given."""
+    """What went wrong beside the study: notices that could not be given."""
     eta_s: float | None = None
     """Seconds until the last case ends, supposing that they go on as they did; None before the first has ended."""
 

@@ -25,11 +25,11 @@ from weft.core.command import (
     rendered_name,
     text_placeholders,
 )
-from weft.core.packing import memory_for, minutes_for
+from weft.core.packing import memory_for, run_minutes
 from weft.core.plan import job_resources
 from weft.core.state import State
 from weft.errors import WeftError
-from weft.model import Case, Kind, Limits, Model, Node, SharedInput, Study
+from weft.model import Case, Kind, Limits, Model, Node, Resources, SharedInput, Study
 from weft.store.archive import Torn, carried, not_carried, read
 from weft.store.folder import StudyFolder, disk_problem
 from weft.store.inputs import case_name, digests
@@ -110,7 +110,7 @@ class BundleWriter:
             "finish": model.finish if step is None else None,
             "cores": job.cores,
             "memory_mb": job.memory_mb,
-            "minutes": minutes_for(self._first(job, state), needs, self.limits),
+            "minutes": self._minutes(self._first(job, state), needs),
             "slots": job.slots,
             "deadline_s": job.minutes * 60 if job.minutes else None,
             "grace_s": 5.0,
@@ -126,6 +126,9 @@ class BundleWriter:
     def _first(self, job: JobState, state: State) -> CaseState:
         """The state of a step; for a job of cases that of one which has learnt nothing (the others say so)."""
         return state.steps[STEPS[job.kind]] if job.kind in STEPS else CaseState()
+
+    def _minutes(self, case: CaseState, needs: Resources) -> float | None:
+        return run_minutes(case, needs, self.limits, continues=self.study.continues is not None)
 
     def _step(self, kind: Kind) -> Any:
         return {Kind.BEFORE: self.study.before, Kind.AFTER: self.study.after}.get(kind)
@@ -153,7 +156,7 @@ class BundleWriter:
         if known.wall:
             entry["seconds"] = known.wall
         if known.timeouts:
-            entry["minutes"] = minutes_for(known, needs, self.limits)
+            entry["minutes"] = self._minutes(known, needs)
         if known.ooms:
             entry["memory_mb"] = memory_for(known, needs, self.limits)
         if known.continues:

@@ -211,6 +211,10 @@ def _shared(section: Section, files: Folder, on: str) -> tuple[str, ...]:
         if on != "local" and ("://" in pattern or pattern.startswith("/")):
             found[pattern.rstrip("/")] = None  # it lies where the study runs, and only that place can tell
             continue
+        if "://" in pattern:
+            what = f"`{pattern}` lies on Tapis, and the study runs here"
+            section.complain("shared", what, 'run it there (on = "tapis"), or name a path of this machine')
+            continue
         try:
             found.update(dict.fromkeys(files.shared(pattern)))
         except WeftError as problem:

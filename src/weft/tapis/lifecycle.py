@@ -259,7 +259,7 @@ def _object(value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
             value = msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
 

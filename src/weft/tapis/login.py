@@ -248,6 +248,8 @@ def session(base_url: str = "", client: Any = None) -> Session:
                 f"a {type(client).__name__} is no tapipy client",
                 hint="give it a tapipy.tapis.Tapis that is logged in, or none",
             )
+        if getattr(client, "access_token", None) is None:
+            raise NotLoggedIn("the tapipy client is not logged in", hint="call its `get_tokens()` first")
         if base_url and address(base_url) != address(str(client.base_url)):
             raise UsageError(
                 f"the tapipy client belongs to {client.base_url}, and {base_url} is wanted",

@@ -68,8 +68,6 @@ class ClientTokens:
         return math.inf if self._renewable() else time.time() + self._left()
 
     def token(self) -> str:
-        if not self._jwt():
-            raise NotLoggedIn("the tapipy client is not logged in", hint="call its `get_tokens()` first")
         if self._left() < EARLY and self._renewable():
             before = self._jwt()
             with self._lock:
