@@ -14,7 +14,7 @@ from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_ke
 from weft.backends.base import Packed, Refused
 from weft.backends.tapis import TapisBackend, job_name
 from weft.backends.tapisplace import Place as TapisPlace
-from weft.errors import BackendError, CheckFailed
+from weft.errors import BackendError, CheckFailed, UsageError
 from weft.model import Bundle, Model, Outcome, Resources, Study
 from weft.service.faults import Fault
 from weft.store.archive import entries
@@ -190,9 +190,24 @@ def test_names_are_as_long_as_tapis_allows_and_still_one_for_each_job() -> None:
     assert len(set(names)) == 2
 
 
+def test_jobs_of_another_login_are_not_taken_for_lost(place: Place, served: Served) -> None:
+    natives = place.start("j1", "true")
+    place.over(natives)
+    login.log_in(served.url, "bob", PASSWORD)
+    place.backend = place.again()
+    for ask in (lambda: place.backend.look(natives), lambda: place.backend.find(["j1"])):
+        with pytest.raises(UsageError, match="as ann") as caught:
+            ask()
+        assert f"weft login {served.url} --user ann" in caught.value.hint
+    assert place.backend.find(["j2"]) == {}
+    login.log_in(served.url, "ann", PASSWORD)
+    place.backend = place.again()
+    assert place.over(natives).outcome is Outcome.FINISHED
+
+
 def test_a_refused_upload_says_where_to(place: Place) -> None:
     place.backend = made(place, {"app": "python", "storage": "tapis://storage/bob/x"})
-    (answer,) = place.backend.submit([place.packed("j1", ["true"])]).values()
+    (answer,) = place.backend.submit([place.pack("j1", "true")]).values()
     assert isinstance(answer, Refused)
     assert answer.why.startswith("its files cannot be put at tapis://storage/bob/x/")
 

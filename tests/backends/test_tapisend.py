@@ -98,6 +98,17 @@ def test_a_runner_that_cannot_be_asked_is_given_all_its_time(
     assert not signs.may_live("a", FOLDER)
 
 
+def test_a_runner_that_stops_only_between_cases_is_given_all_its_time(
+    signs: LastSigns, disk: Disk, now: list[float]
+) -> None:
+    disk.files["scratch/job/results.jsonl"] = START
+    assert signs.may_live("a", FOLDER, heeds=False)
+    now[0] += 3599
+    assert signs.may_live("a", FOLDER, heeds=False)
+    now[0] += 1
+    assert not signs.may_live("a", FOLDER, heeds=False)
+
+
 def test_no_answer_is_no_end(signs: LastSigns, disk: Disk, now: list[float]) -> None:
     disk.problem = BackendError("no answer")
     assert signs.may_live("a", FOLDER)
@@ -204,3 +215,18 @@ def test_only_what_the_runner_calls_its_outputs_is_brought(place: Place) -> None
     files.upload(b"not ours", there.system, there.path.replace("000", "of mine"))
     assert place.backend.bring("j1", natives["j1"]).complaint == ""
     assert [path.name for path in place.folder.zips("j1")] == ["out-000.zip"]
+
+
+def test_a_job_that_is_not_seen_is_cancelled_in_both_ways(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    natives = place.start("j1", f"touch '{tmp_path}/up'; sleep 60")
+    started(tmp_path / "up")
+    place.until(natives, lambda seen: seen.word == "RUNNING")
+    with monkeypatch.context() as patched:
+        patched.setattr(TapisBackend, "look", lambda *_: {})
+        place.backend.cancel(natives)
+    end = time.monotonic() + PATIENCE
+    while status(place, natives["j1"]) != "CANCELLED":
+        assert time.monotonic() < end
+        time.sleep(0.05)

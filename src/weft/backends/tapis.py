@@ -28,7 +28,7 @@ from weft.core.command import render_command
 from weft.core.events import HistoryRead
 from weft.core.records import parse
 from weft.core.tclbundle import script_of
-from weft.errors import BackendError, CheckFailed, NotLoggedIn, WeftError
+from weft.errors import BackendError, CheckFailed, NotLoggedIn, UsageError, WeftError
 from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput, Study
 from weft.store.bundle import TCL_RUNNER
 from weft.store.folder import StudyFolder
@@ -92,6 +92,8 @@ class TapisBackend:
         self._signs: LastSigns | None = None
         self._closely: dict[str, float] = {}
         """When jobs that no search showed were last looked at one by one."""
+        self._ours: set[str] = set()
+        """Jobs that are known to be this login's."""
         self._others = 0
         self._others_at = -math.inf
 
@@ -157,6 +159,7 @@ class TapisBackend:
             for name in (place.node.runner, "bundle.zip"):
                 place.files.upload(packed.folder / name, there.system, (there / name).path, verify=False)
             doing = ""
+            self._folder.account(packed.job).write_text(place.account)
             told = place.session.call("jobs.submitJob", **self._request(packed))
             native = str(told["uuid"])
         except NotLoggedIn:
@@ -207,6 +210,7 @@ class TapisBackend:
     # Watching
 
     def find(self, jobs: Sequence[str]) -> dict[str, str]:
+        self._check_ours(jobs)
         found: dict[str, str] = {}
         names = {job_name(job): job for job in jobs}
         for some in _parts(list(names), NAMES_AT_ONCE):
@@ -216,9 +220,22 @@ class TapisBackend:
                     found.setdefault(job, str(told["uuid"]))
         return found
 
+    def _check_ours(self, jobs: Iterable[str]) -> None:
+        """Refuse jobs of another login: no search shows them, so they would be taken for lost, and run twice."""
+        for job in set(jobs) - self._ours:
+            with contextlib.suppress(FileNotFoundError):
+                theirs = self._folder.account(job).read_text()
+                if theirs != self._place.account:
+                    raise UsageError(
+                        f"job {job} is at {theirs}, and you are logged in at {self._place.account}",
+                        hint=f"`weft login {theirs.replace(' as ', ' --user ')}`, and let the jobs come to their end",
+                    )
+            self._ours.add(job)
+
     def look(self, natives: Mapping[str, str]) -> dict[str, Seen]:
         if not natives:
             return {}
+        self._check_ours(natives)
         found = self._search(self._wanted(natives.values()), natives.values())
         told = {str(one["uuid"]): one for one in found}
         missing = [(job, native) for job, native in natives.items() if native not in told]
@@ -246,14 +263,17 @@ class TapisBackend:
 
     def _may_live(self, native: str) -> bool:
         """May processes of a job live on that is over for Tapis?"""
-        where = self._at_work(self._jobs[native])
+        told = self._jobs[native]
+        where = self._at_work(told)
         if where is None:
             return False  # it never had a place to run
         place = self._place
         if self._signs is None:
             quiet, longest = 2 * place.limits.settle, 60 * (place.limits.max_minutes or math.inf)
             self._signs = LastSigns(place.files, quiet=quiet, longest=longest)
-        return self._signs.may_live(native, where)
+        # The one in Tcl stops between two cases; what a user cancelled was killed besides.
+        heeds = place.node.runner != TCL_RUNNER or told.get("status") == "CANCELLED"
+        return self._signs.may_live(native, where, heeds=heeds)
 
     def _wanted(self, natives: Iterable[str]) -> list[str]:
         return [f"uuid IN ({_quoted(natives)})"]
@@ -435,18 +455,23 @@ class TapisBackend:
     # Stopping
 
     def cancel(self, natives: Mapping[str, str]) -> None:
-        self.look(natives)
-        self._each(self._cancel, list(natives.values()), AT_ONCE)
+        seen = self.look(natives)
+        self._each(self._cancel, [(native, job in seen) for job, native in natives.items()], AT_ONCE)
 
-    def _cancel(self, native: str) -> None:
-        """Ask the runner to stop, so that its records and outputs are whole and archived; else the service to kill."""
+    def _cancel(self, which: tuple[str, bool]) -> None:
+        """Ask the runner to stop, so that its records and outputs are whole and archived; else the service to kill.
+
+        Of a job that is not seen nobody will know whether it has stopped: both are asked at once.
+        """
+        native, seen = which
         told, now = self._told(native), time.monotonic()
         if told.get("status") == "RUNNING" and now - self._asked.setdefault(native, now) < PATIENCE:
             folder = self._at_work(told)
             with contextlib.suppress(Rejected):
                 if folder is not None:
                     self._place.files.upload(b"", folder.system, (folder / STOP).path, verify=False)
-                    return
+                    if seen:
+                        return
         try:
             self._place.session.call("jobs.cancelJob", jobUuid=str(told.get("uuid") or native))
         except Rejected as refusal:

@@ -46,13 +46,16 @@ class LastSigns:
         self._clock = clock
         self._signs: dict[str, _Signs] = {}
 
-    def may_live(self, native: str, folder: Address) -> bool:
-        """May something of this job, whose folder this is, still run? Without an answer nobody knows."""
+    def may_live(self, native: str, folder: Address, *, heeds: bool = True) -> bool:
+        """May something of this job, whose folder this is, still run? Without an answer nobody knows.
+
+        Without ``heeds`` it lets the case end that it is at, and is given as long as one that cannot be asked.
+        """
         try:
             signs = self._signs.get(native)
             if signs is None:
                 signs = self._signs[native] = _Signs(asked=self._ask(folder), since=self._clock())
-            return not self._has_ended(signs, folder / RECORDS)
+            return not self._has_ended(signs, folder / RECORDS, self._quiet if heeds else self._longest)
         except BackendError:
             return True
 
@@ -63,7 +66,7 @@ class LastSigns:
             return False
         return True
 
-    def _has_ended(self, signs: _Signs, where: Address) -> bool:
+    def _has_ended(self, signs: _Signs, where: Address, quiet: float) -> bool:
         try:
             data = self._files.read(where.system, where.path, signs.offset, PIECE)
         except Rejected:
@@ -75,4 +78,4 @@ class LastSigns:
             return True
         if taken:
             signs.offset, signs.since = signs.offset + taken, self._clock()
-        return self._clock() - signs.since >= (self._quiet if signs.asked else self._longest)
+        return self._clock() - signs.since >= (quiet if signs.asked else self._longest)

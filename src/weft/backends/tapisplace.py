@@ -63,6 +63,11 @@ class Place(Struct, frozen=True, kw_only=True):
     memory_mb: int
     """Of each node of a job."""
 
+    @property
+    def account(self) -> str:
+        """Whose jobs these are, and where: no other login sees them."""
+        return f"{login.address(self.session.base_url)} as {self.session.user}"
+
     def notes(self) -> tuple[str, ...]:
         """What the app cannot do, and until when the login lasts."""
         until = self.session.lasts_until
@@ -243,9 +248,8 @@ def _work(session: Session, system: System) -> Address | None:
     """The user's Work, else scratch, on a system, as its own variables say; None where neither is set."""
     roots = Places(Tenant(), roots={system.id: system.root_dir})
     for variable in ("WORK", "SCRATCH"):
-        with contextlib.suppress(
-            Rejected
-        ):  # no answer is another matter: the store must not lie elsewhere for once
+        # No answer is another matter: the store must not lie elsewhere for once.
+        with contextlib.suppress(Rejected):
             told = session.call("systems.hostEval", systemId=system.id, envVarName=variable)
             found = roots.from_host(system.id, str(told.get("name") if isinstance(told, dict) else told))
             if found is not None and found.path:

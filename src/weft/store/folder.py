@@ -46,6 +46,10 @@ class StudyFolder:
     def runner_log(self, job_id: str) -> Path:
         return self.job(job_id) / "runner.log"
 
+    def account(self, job_id: str) -> Path:
+        """At which service, and as whom, the job was submitted."""
+        return self.job(job_id) / "account.txt"
+
     def zips(self, job_id: str) -> list[Path]:
         """The output ZIPs of a job, in order."""
         return sorted(self.job(job_id).glob("out-*.zip"), key=lambda path: (len(path.name), path.name))
