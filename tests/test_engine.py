@@ -629,3 +629,16 @@ def test_many_cases_are_added_in_several_facts(bench: Bench) -> None:
     added = [fact for fact in bench.facts() if isinstance(fact, ev.CasesAdded)]
     assert [len(fact.ids) for fact in added] == [1000, 1000, 500]
     assert len(state.cases) == 2500
+
+
+def test_why_there_is_no_answer_is_told_while_there_is_none(bench: Bench) -> None:
+    engine = running(bench)
+    told: list[int] = []
+    engine._watch = lambda state, news: told.append(len(news))
+    bench.backend.broken = {"look"}
+    engine.round()
+    assert engine.trouble == "look is broken"
+    assert told == [0], "although nothing was recorded"
+    bench.backend.broken = set()
+    engine.round()
+    assert engine.trouble == ""

@@ -70,6 +70,8 @@ class Engine:
         self._bundles = BundleWriter(study, folder, cases, backend.limits, backend.node, backend.share)
         self._provide = self._bundles.provide
         self._news: list[AnyEvent] = []
+        self.trouble = ""
+        """Why the backend gave no answer in the last round; empty if it gave all that were asked for."""
         self._read_at: dict[str, float] = {}
         self._perform: Mapping[type, Callable[[Any], None]] = {
             todo.Collect: self._collect,
@@ -120,6 +122,7 @@ class Engine:
         if self._lease is not None:
             self._lease.beat()
         self.drain_requests()
+        self.trouble = ""
         self._observe()
         limits = self.backend.limits
         actions = todo.plan(self.study, self.state, limits, self._clock())
@@ -128,11 +131,13 @@ class Engine:
         acted = False
         for together in _batches(actions, limits.batch):
             # No answer is no evidence: the next round plans the action again.
-            with contextlib.suppress(BackendError):
+            try:
                 self._perform_all(together)
                 acted = acted or not isinstance(together[0], todo.Find)
+            except BackendError as problem:
+                self._silent(problem)
         news, self._news = self._news, []
-        if news and self._watch is not None:
+        if (news or self.trouble) and self._watch is not None:
             self._watch(self.state, news)
         return acted
 
@@ -151,6 +156,10 @@ class Engine:
         if found:
             requests.done([path for path, _ in found])
 
+    def _silent(self, problem: BackendError) -> None:
+        """Keep why the backend gave no answer, for whoever wonders why nothing happens."""
+        self.trouble = problem.what
+
     # Observing
 
     def _observe(self) -> None:
@@ -159,7 +168,8 @@ class Engine:
             return
         try:
             seen = self.backend.look(ready)
-        except BackendError:
+        except BackendError as problem:
+            self._silent(problem)
             return
         for job_id in ready:
             self._note(self.state.live[job_id], seen.get(job_id))
@@ -213,7 +223,8 @@ class Engine:
         """Take in the records that a running job has written since the last look."""
         try:
             collected = self.backend.collect(job.id, native, job.offset)
-        except BackendError:
+        except BackendError as problem:
+            self._silent(problem)
             return
         if collected.offset != job.offset:
             self._take_in(job, collected.records, collected.offset)

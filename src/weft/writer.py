@@ -117,6 +117,7 @@ def _engine(
         now = digests(study, folder.digests)
         return ", ".join(path for path in sorted({*before, *now}) if before.get(path) != now.get(path))
 
+    paced = _Paced(study, backend, watch) if watch else None
     engine = Engine(
         study,
         cases,
@@ -128,8 +129,10 @@ def _engine(
         write_table=lambda: write_tables(folder, study),
         unpack_before=lambda job: unpack_job(folder, job, folder.before),
         changed_inputs=changed_inputs,
-        watch=_Paced(study, backend, watch) if watch else None,
+        watch=paced,
     )
+    if paced is not None:
+        paced.engine = engine
     if not state.key:
         _require_no_jobs(folder)
         engine.record(journal.opening(study.name, _fresh_key(), weft.__version__, time.time()))
@@ -224,7 +227,12 @@ def _bring_up_to_date(engine: Engine, pilot: int, decide: Decide | str | None) -
 
 
 class _Paced:
-    """Passes news on at most five times a second, and less where counting the cases takes longer."""
+    """Passes news on at most five times a second, and less where counting the cases takes longer.
+
+    ``engine`` is told later, since it is made with this.
+    """
+
+    engine: Engine | None = None
 
     def __init__(self, study: Study, backend: Backend, watch: Watch) -> None:
         self._study, self._backend, self._watch = study, backend, watch
@@ -237,5 +245,8 @@ class _Paced:
         if began < self._next and state.live:
             return
         told, self._news = self._news, []
-        self._watch(_summary(self._study, state, self._backend), told)
+        summary = _summary(self._study, state, self._backend)
+        if self.engine is not None and self.engine.trouble:
+            summary = structs.replace(summary, notes=(*summary.notes, f"no answer: {self.engine.trouble}"))
+        self._watch(summary, told)
         self._next = time.monotonic() + max(0.2, 20 * (time.monotonic() - began))

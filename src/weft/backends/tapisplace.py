@@ -72,6 +72,9 @@ class Place(Struct, frozen=True, kw_only=True):
         """What the app cannot do, and until when the login lasts."""
         until = self.session.lasts_until
         cannot = tuple(f"the app {self.app.id} cannot {what}" for what in self.family.limitations)
+        if not self.node.claims:
+            told = f"no folder is known that all nodes of {self.system.id} see ([tapis] store names one)"
+            cannot = (*cannot, f"{told}: only time keeps a job whose answer was lost from running twice")
         if not math.isfinite(until):
             return cannot
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(until))
