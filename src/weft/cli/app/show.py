@@ -202,9 +202,7 @@ def table(app: App, family: Family) -> list[str]:
     if family.runner == "tcl":
         lines += [f"nodes = {app.nodes}", f"cores = {app.cores_per_node}"]
     lines.append(f"minutes = {app.minutes}")
-    lines.append(
-        '# storage = "tapis://SYSTEM/FOLDER"  # for the files of jobs'
-    )
+    lines.append('# storage = "tapis://SYSTEM/FOLDER"  # for the files of jobs')
     return [*lines, *_asked(app, family)]
 
 

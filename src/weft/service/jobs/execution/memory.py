@@ -46,9 +46,10 @@ _LAUNCH = msgspec.json.Decoder(Launch)
 class Visit(Struct):
     """One stay of a job in one state; times are those of the monotonic clock.
 
-    ``due`` is when its next step is, ``launched`` when its processes were; ``looks`` counts the looks at what is waited for; ``stopping`` is since when
-    the job's processes have been asked to end; ``measure`` when its outputs are to be measured next, ``silent`` since
-    when nothing is heard of it. ``again`` tells that the state was found after a restart: part of its work may be done.
+    ``due`` is when its next step is, ``launched`` when its processes were started; ``looks`` counts the looks at what
+    is waited for; ``stopping`` is since when the job's processes have been asked to end; ``measure`` when its outputs
+    are to be measured next, ``silent`` since when nothing is heard of it. ``again`` tells that the state was found
+    after a restart: part of its work may be done.
     """
 
     status: Status
