@@ -63,6 +63,8 @@ def write(
     backend = backend_for(study, folder, tapis)
     if run:
         backend.prepare()
+    else:
+        _ = backend.limits  # can it be spoken to? What is asked for must not come true later, unexpectedly
     folder.make()
     first = True
     while first or requests.waiting(folder.requests):

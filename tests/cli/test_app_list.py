@@ -114,8 +114,7 @@ def test_the_table_fits_the_app(weft: Weft, name: str) -> None:
     if said["table"] is None:
         assert said["why_not"] and said["family"] is None
         return
-    table = said["table"].partition("\n[tapis.inputs]")[0]
-    (weft.folder / "study.toml").write_text(f"{STUDY}\n{table}")
+    (weft.folder / "study.toml").write_text(f"{STUDY}\n{said['table']}")
     assert load(weft.folder).backend == "tapis"
     study = tomllib.loads(said["table"])
     told = study["tapis"]
@@ -136,7 +135,7 @@ def test_the_table_fits_the_app(weft: Weft, name: str) -> None:
             allocation="ABC-1",
             args=told.get("args", {}),
             env=told.get("env", {}),
-            inputs=told.get("inputs", {}),
+            inputs=dict.fromkeys(told.get("inputs", {}), "tapis://storage/filled/in"),
         ),
     )
     assert request["appId"] == told["app"]

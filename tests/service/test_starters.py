@@ -412,10 +412,14 @@ def test_openseespy_runs_by_ibrun_when_asked(
     place = ready.commands(tmp_path)
     (place / "mpiexec").write_text('#!/bin/sh\n[ "$1" = --version ] && exit\necho "$1 $2"\nshift 2\n"$@"\n')
     (place / "mpiexec").chmod(0o755)
+    (place / "python3").symlink_to(
+        sys.executable
+    )  # what lies beside the interpreter is found before all else
     made = openseespy(job, SHOW)
     made.environment.update(
         PYTHONPATH=str(opensees),
         PATH=f"{place}:{os.environ['PATH']}",
+        WEFT_PYTHON=str(place / "python3"),
         _tapisNodes="2",
         _tapisCoresPerNode="3",
     )

@@ -41,7 +41,9 @@ def command(base_url: str, user: str, tenant: str, no_refresh: bool, password_st
     hours = (made.lasts_until - time.time()) / 3600
     why = "as you asked" if no_refresh else "since this tenant gives no tokens that can be renewed"
     click.echo(f"the login lasts until {end:%Y-%m-%d %H:%M} ({hours:.1f} h), {why};")
-    click.echo("a run that needs it longer stops then, and its jobs go on: `weft login` again, then `weft run`")
+    click.echo(
+        "a run that needs it longer stops then, and its jobs go on: `weft login` again, then `weft run`"
+    )
     return Exit.DONE
 
 

@@ -52,7 +52,9 @@ def at(study: str) -> str:
     return "" if study == HERE else f" {shlex.quote(study)}"
 
 
-_COMMAND = re.compile(r"`weft (plan|run|status|results|explain|retry|cancel|fetch|profile|share|store refresh)(?=[ `])")
+_COMMAND = re.compile(
+    r"`weft (plan|run|status|results|explain|retry|cancel|fetch|profile|share|store refresh)(?=[ `])"
+)
 
 
 def addressed(text: str, place: str) -> str:

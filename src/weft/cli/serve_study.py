@@ -35,7 +35,8 @@ def show(study: str, apps: Sequence[str], types: Sequence[str]) -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="weft-demo-") as scratch,
-        running(Path(scratch) / "service") as url,_home(Path(scratch) / "home")
+        running(Path(scratch) / "service") as url,
+        _home(Path(scratch) / "home"),
     ):
         login.log_in(url, "weft", (Path(scratch) / "service" / "password").read_text())
         click.echo(f"logged in at {url} as weft")
