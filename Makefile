@@ -24,7 +24,7 @@ demo: .venv/installed-examples,serve,tapis ## run examples/portal-ida from one f
 
 # What the tests run for real. Where it may not be installed, the tests that need it say so and are skipped.
 debian:
-	-@scripts/debian-packages slurmctld slurmd slurm-client slurmdbd munge mariadb-server postgresql acl unzip
+	-@scripts/debian-packages slurmctld slurmd slurm-client slurmdbd munge mariadb-server postgresql acl unzip python3-tk
 
 test: debian .venv/installed-all,dev ## the tests, with reduced counts
 	$(BIN)/python -m pytest

@@ -216,7 +216,7 @@ def _prepared(url: str, folder: Path, jobs: int) -> tuple[Any, list[Any]]:
     """weft's backend, ready to submit, and the folders of so many jobs."""
     import weft.node
     from weft.backends.base import Packed
-    from weft.backends.tapis import TapisBackend
+    from weft.backends.tapis.backend import TapisBackend
     from weft.model import Bundle, Model, Study
     from weft.store.folder import StudyFolder
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.docs.pages import DOCS, Block, Trial, blocks
 from tests.docs.test_tapis_service import SHOWN, address
+from tests.node.tcl import HAS_OPENSEES
 
 __all__ = ["address"]
 
@@ -27,6 +28,7 @@ def tried() -> list[Block]:
 
 
 @needs_tapipy
+@pytest.mark.skipif(not HAS_OPENSEES, reason="needs opensees from PyPI, and a Python with tkinter")
 def test_the_page_is_so(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEFT_HOME", str(tmp_path / "home of weft"))
     trial = Trial(tmp_path)
@@ -56,23 +58,23 @@ def _run(block: Block, folder: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_code() -> None:
-    from weft.backends import tapis, tapisplace
+    from weft.backends.tapis import backend, leavings, place
     from weft.core.state import CONTINUATIONS, INTERRUPTIONS
     from weft.model import Charge
     from weft.tapis import shared, standing
 
     text = PAGE.read_text(encoding="utf-8")
-    assert f"{tapis.AT_ONCE} at a time; downloads and uploads of shared files {tapis.TRANSFERS}" in text
-    assert shared.AT_ONCE == tapis.TRANSFERS
-    assert f"every {tapisplace.READ_EVERY / 60:g} min, of at most {tapisplace.READS} jobs" in text
-    assert (tapisplace.POLL_FIRST, tapisplace.POLL_MOST) == (1.0, 60.0), "from every second to every minute"
-    assert tapisplace.SETTLE == 60.0, "it looks again for a minute"
+    assert f"{backend.AT_ONCE} at a time; downloads and uploads of shared files {leavings.TRANSFERS}" in text
+    assert shared.AT_ONCE == leavings.TRANSFERS
+    assert f"every {place.READ_EVERY / 60:g} min, of at most {place.READS} jobs" in text
+    assert (place.POLL_FIRST, place.POLL_MOST) == (1.0, 60.0), "from every second to every minute"
+    assert place.SETTLE == 60.0, "it looks again for a minute"
     assert f"at least {Charge().least_minutes:g} minutes each" in text
     assert f"used for {standing.WARN_DAYS:g} days" in text
     assert f"after {INTERRUPTIONS} such ends" in text
     keys = (DOCS / "study-file.md").read_text(encoding="utf-8")
     assert f"after {CONTINUATIONS} times the case is given up" in keys
-    assert f"| `jobs` | whole number | `{tapisplace.JOBS}` |" in keys
+    assert f"| `jobs` | whole number | `{place.JOBS}` |" in keys
 
 
 def test_the_families_on_the_page_are_those_that_weft_knows() -> None:

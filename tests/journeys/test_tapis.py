@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 from tests.conftest import PROVE, count
 from tests.journeys.tapis import Tapis, facts, moved, study, table
+from tests.node.tcl import HAS_OPENSEES
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_key, start
 
 import weft
@@ -388,6 +389,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.skipif(not HAS_OPENSEES, reason="needs opensees from PyPI, and a Python with tkinter")
 def test_fifty_frames_run_in_one_interpreter_and_three_planted_failures_are_told(
     tapis: Tapis, tmp_path: Path
 ) -> None:

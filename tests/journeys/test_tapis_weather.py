@@ -19,7 +19,7 @@ from tests.journeys.tapis_weather import Sky, Violation, mortal, run_trial
 from tests.service.conftest import cheap_passwords, signing_key, start
 
 from weft.backends.base import Seen
-from weft.backends.tapis import TapisBackend
+from weft.backends.tapis.backend import TapisBackend
 from weft.core import plan as todo
 from weft.core.books import JobState
 from weft.core.state import State

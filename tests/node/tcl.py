@@ -30,7 +30,7 @@ OPENSEES = [sys.executable, "-m", "opensees"]
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 
 HAS_TCL = importlib.util.find_spec("tkinter") is not None
-HAS_OPENSEES = importlib.util.find_spec("opensees") is not None
+HAS_OPENSEES = HAS_TCL and importlib.util.find_spec("opensees") is not None
 
 SETTLED = 'set f [open result.json w]; puts $f {{"x": 1}}; close $f\n'
 """The end of a script that measured something."""

@@ -37,7 +37,9 @@ from weft.node import runner
 from weft.store.studyfile import load
 
 pytestmark = pytest.mark.skipif(not HAS_TCL, reason="this Python has no tkinter, hence no Tcl")
-needs_opensees = pytest.mark.skipif(not HAS_OPENSEES, reason="needs `pip install opensees`")
+needs_opensees = pytest.mark.skipif(
+    not HAS_OPENSEES, reason="needs opensees from PyPI, and a Python with tkinter"
+)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tcl-portal"
 
 

@@ -23,7 +23,7 @@ def backend_for(study: Study, folder: StudyFolder, tapis: Any = None) -> Backend
 
         return LocalBackend(folder, settings, study.resources)
     if study.backend == "tapis":
-        from weft.backends.tapis import TapisBackend
+        from weft.backends.tapis.backend import TapisBackend
 
         return TapisBackend(study, folder, settings, client=tapis)
     raise UsageError(

@@ -12,8 +12,9 @@ from tests.backends.contract import PATIENCE, BackendContract, Place
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, signing_key, start
 
 from weft.backends.base import Packed, Refused
-from weft.backends.tapis import TapisBackend, job_name
-from weft.backends.tapisplace import Place as TapisPlace
+from weft.backends.tapis.backend import TapisBackend
+from weft.backends.tapis.jobs import job_name
+from weft.backends.tapis.place import Place as TapisPlace
 from weft.errors import BackendError, CheckFailed, UsageError
 from weft.model import Bundle, Model, Outcome, Resources, Study
 from weft.service.faults import Fault
@@ -67,7 +68,7 @@ def finished(place: Place, *commands: str) -> dict[str, str]:
 
 def archived(place: Place, name: str) -> Address:
     assert isinstance(place.backend, TapisBackend)
-    return place.backend._in(place.backend._archive("j1")) / name
+    return reached(place).within(reached(place).archive("j1")) / name
 
 
 def test_a_hidden_job_is_over_if_its_archive_says_so(place: Place) -> None:
@@ -95,7 +96,7 @@ def test_outputs_that_are_gone_are_complained_about(place: Place) -> None:
     natives = finished(place, "echo a")
     place.records(natives)
     assert isinstance(place.backend, TapisBackend)
-    for folder in place.backend._folders("j1", natives["j1"]):
+    for folder in place.backend._leavings.folders("j1", natives["j1"]):
         where = folder / "out-000.zip"
         reached(place).files.delete(where.system, where.path)
     told = place.backend.bring("j1", natives["j1"]).complaint

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from tests.backends.contract import PATIENCE, Place, started
-from tests.backends.test_tapis import archived, place, raw, reached, served
+from tests.backends.tapis.test_backend import archived, place, raw, reached, served
 from tests.service.conftest import cheap_passwords, signing_key
 
-from weft.backends.tapis import TapisBackend
-from weft.backends.tapisend import LastSigns
+from weft.backends.tapis.backend import TapisBackend
+from weft.backends.tapis.jobs import Jobs
+from weft.backends.tapis.signs import LastSigns
 from weft.errors import BackendError
 from weft.model import Outcome
 from weft.tapis.lifecycle import OUTCOMES, may_live
@@ -134,13 +135,13 @@ def test_only_what_says_that_processes_ended_is_believed() -> None:
 @pytest.fixture
 def given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """From now on Tapis says of every job that it has given it up, and does nothing to it."""
-    search = TapisBackend._search
+    search = Jobs._search
     told = {"status": "FAILED", "condition": "JOB_EXECUTION_MONITORING_TIMEOUT", "lastMessage": "gave up"}
 
-    def changed(self: TapisBackend, *arguments: Any) -> list[Any]:
+    def changed(self: Jobs, *arguments: Any) -> list[Any]:
         return [{**one, **told} for one in search(self, *arguments)]
 
-    monkeypatch.setattr(TapisBackend, "_search", changed)
+    monkeypatch.setattr(Jobs, "_search", changed)
     yield
     monkeypatch.undo()
 

@@ -16,7 +16,8 @@ from tests.backends.contract import Place
 from tests.conftest import count
 from tests.service.conftest import PASSWORD, Served, cheap_passwords, served, signing_key
 
-from weft.backends.tapis import MISSING_AT_ONCE, NAMES_AT_ONCE, TapisBackend, job_name
+from weft.backends.tapis.backend import TapisBackend
+from weft.backends.tapis.jobs import CLOSELY_AT_ONCE, NAMES_AT_ONCE, job_name
 from weft.model import Model, Phase, Study
 from weft.service.faults import Fault
 from weft.service.notations import LENGTH_LIMIT, from_statement
@@ -112,15 +113,15 @@ def test_requests_for_a_look_do_not_grow_with_the_number_of_jobs(
 
 def test_requests_for_jobs_that_no_search_shows_are_bounded(place: Place, asked: Asked) -> None:
     numbers = []
-    for number in (MISSING_AT_ONCE, MANY):
+    for number in (CLOSELY_AT_ONCE, MANY):
         asked.clear()
         assert place.backend.look({f"gone-{n}": f"{n:036x}-007" for n in range(number)}) == {}
         numbers.append(len(asked))
-    assert numbers[0] == numbers[1] <= 1 + 3 * MISSING_AT_ONCE
+    assert numbers[0] == numbers[1] <= 1 + 3 * CLOSELY_AT_ONCE
 
 
 def test_each_job_that_no_search_shows_gets_its_turn(place: Place, asked: Asked) -> None:
-    natives = {f"gone-{n}": f"gone-{n:032x}-007" for n in range(2 * MISSING_AT_ONCE)}
+    natives = {f"gone-{n}": f"gone-{n:032x}-007" for n in range(2 * CLOSELY_AT_ONCE)}
     asked.clear()
     for _ in range(2):
         place.backend.look(natives)

@@ -21,6 +21,7 @@ from weft.tapis.apps import App
 from weft.tapis.families import Family
 from weft.tapis.files import Files
 from weft.tapis.paths import Address, Places, Tenant
+from weft.tapis.request import folder_of
 from weft.tapis.session import Rejected, Session
 from weft.tapis.shared import Common, SharedStore, store_on
 from weft.tapis.sites import site_queue
@@ -67,6 +68,29 @@ class Place(Struct, frozen=True, kw_only=True):
     def account(self) -> str:
         """Whose jobs these are, and where: no other login sees them."""
         return f"{login.address(self.session.base_url)} as {self.session.user}"
+
+    def input(self, job: str) -> Address:
+        """The folder on storage in which a job finds its bundle."""
+        return self._home(job) / "in"
+
+    def archive(self, job: str) -> Address:
+        """The folder on storage to which a job's outputs are archived."""
+        return self._home(job) / "out"
+
+    def _home(self, job: str) -> Address:
+        """The job's place on storage, below one of its study's own: other studies may have the same name."""
+        return self.storage / job.rpartition("-")[0] / job
+
+    def within(self, directory: Address) -> Address:
+        """The job's folder below the directory that it ran in, or was archived to."""
+        return directory / folder_of(self.app, self.family, str(self.input("x")))
+
+    def at_work(self, told: Mapping[str, Any]) -> Address | None:
+        """The folder of a job where it runs, or ran, as Tapis tells; None of one that never had a place."""
+        system, directory = told.get("execSystemId"), told.get("execSystemOutputDir")
+        if not system or not directory:
+            return None
+        return self.within(Address(str(system), str(directory).strip("/")))
 
     def notes(self) -> tuple[str, ...]:
         """What the app cannot do, and until when the login lasts."""
