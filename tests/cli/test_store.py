@@ -138,6 +138,17 @@ def test_forgetting_by_study_or_hash(place: Place) -> None:
     assert list((place.root / "ann/weft/store").iterdir()) == []
 
 
+def test_what_another_study_uses_stays_unless_it_is_named(place: Place, served: Served) -> None:
+    with login.session(served.url) as session:
+        other = store_on(session, "local", str(place.root), study="/another")
+        files = tuple(described(each, each.name) for each in sorted(place.records.iterdir()))
+        other.provide([Common(name="records", source=str(place.records), files=files)])
+    assert "records stays: /another uses it, too" in place("forget", str(place.study), "--yes")
+    assert place.there.exists()
+    assert "forgotten" in place("forget", "records", "--yes")
+    assert not place.there.exists()
+
+
 def test_another_user_or_service_is_left_alone(place: Place, served: Served) -> None:
     login.forget()
     login.log_in(served.url, "bob", PASSWORD)

@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 from tests.conftest import PROVE
 from tests.docs.pages import DOCS, ROOT, blocks
-from tests.node.tcl import HAS_OPENSEES
 
 import weft
 from weft.core.cases import expand
 from weft.store.studyfile import load, starter_folder
 
 EXAMPLES = ROOT / "examples"
-needs_tcl = pytest.mark.skipif(not HAS_OPENSEES, reason="needs opensees from PyPI, and a Python with tkinter")
 
 
 def opensees_is_here() -> bool:
@@ -71,7 +69,7 @@ def test_cantilever_agrees_with_the_textbook(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "cases"),
-    [("hello", 6), ("cantilever", 75), ("portal-ida", 60), pytest.param("tcl-portal", 50, marks=needs_tcl)],
+    [("hello", 6), ("cantilever", 75), ("portal-ida", 60), ("tcl-portal", 50)],
 )
 def test_an_example_has_as_many_cases_as_its_text_says(name: str, cases: int) -> None:
     assert len(expand(load(EXAMPLES / name))) == cases

@@ -110,7 +110,7 @@ def refresh(study: str, base_url: str, as_json: bool) -> int:
 @_service_option
 @json_option("Print one JSON document.")
 def forget(words: tuple[str, ...], yes: bool, base_url: str, as_json: bool) -> int:
-    """Remove entries, named by name or hash, or all that a study uses, from their systems.
+    """Remove entries, named by name or hash, or all that only this study uses, from their systems.
 
     Jobs that still wait for one fail at their start.
     """
@@ -124,11 +124,22 @@ def forget(words: tuple[str, ...], yes: bool, base_url: str, as_json: bool) -> i
     with asked.stores() as stores:
         chosen = [(store, _chosen(store, named, asked.folder)) for store in stores]
         _check_found(named, [kept for _, entries in chosen for kept in entries])
+        if not named:
+            chosen = [(store, _unshared(entries, asked.folder)) for store, entries in chosen]
         _agree([kept for _, entries in chosen for kept in entries], yes)
         for store, entries in chosen:
             store.forget(entries)
     _show([(store.where, [_row(each, "forgotten") for each in kept]) for store, kept in chosen], as_json)
     return Exit.DONE
+
+
+def _unshared(entries: Sequence[Kept], study: str) -> list[Kept]:
+    """The entries that no other study uses; says which are kept because one does."""
+    for kept in entries:
+        others = [folder for folder in kept.studies if folder != study]
+        if others:
+            click.echo(f"{kept.name} stays: {others[0]} uses it, too (name it to remove it)", err=True)
+    return [kept for kept in entries if set(kept.studies) <= {study}]
 
 
 class _Asked:
