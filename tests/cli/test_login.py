@@ -63,7 +63,7 @@ def test_a_tenant_without_clients(served: Served, typed: Any) -> None:
     said = typed(PASSWORD, "login", served.url, "--user", "ann", "--password-stdin", code=0)
     served.service.faults.use([])
     assert "lasts until" in said and "this tenant gives no tokens that can be renewed" in said
-    assert "waits for the next `weft login`" in said
+    assert "its jobs go on: `weft login` again, then `weft run`" in said
 
 
 def test_what_is_not_said_is_asked(served: Served, weft: Any) -> None:
