@@ -642,3 +642,14 @@ def test_why_there_is_no_answer_is_told_while_there_is_none(bench: Bench) -> Non
     bench.backend.broken = set()
     engine.round()
     assert engine.trouble == ""
+
+
+def test_what_a_case_was_to_go_on_from_and_did_not_come_is_told_and_it_begins_anew(bench: Bench) -> None:
+    engine = running(bench)
+    cut = b'{"t":"case","case":"a","outcome":"INTERRUPTED","start":1,"end":2,"wall":1,"carried":1}\n'
+    bench.backend.data = START + cut + END
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=Outcome.FINISHED)}
+    engine.round()
+    assert engine.state.cases["a"].carry == ""
+    assert "what 1 of its cases were to go on from is lost" in engine.state.jobs["s-k-0001"].why
+    replayed(bench, engine.state)

@@ -18,13 +18,14 @@ from typing import Any
 from weft.backends.base import Backend, Collected, Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
-from weft.core.books import JobState
+from weft.core.books import STEPS, JobState
 from weft.core.events import AnyEvent
 from weft.core.records import Record, in_flight, to_events
 from weft.core.state import State
 from weft.errors import AnswerLost, BackendError
 from weft.model import Bundle, Case, Kind, Outcome, Phase, Study
 from weft.store import requests
+from weft.store.archive import uncarried
 from weft.store.bundle import BundleWriter
 from weft.store.folder import StudyFolder
 from weft.store.journal import Journal
@@ -355,15 +356,30 @@ class Engine:
             outcome = Outcome.CANCELLED
         if job.kind is Kind.BEFORE and self.state.counts(self.state.steps["before"]):
             self._unpack_before(job.id)
+        uncarried = self._uncarried(job)
+        lost = (
+            f"what {len(uncarried)} of its cases were to go on from is lost: they begin anew"
+            if uncarried
+            else ""
+        )
         ended = ev.JobEnded(
             at=self._clock(),
             job=job.id,
             outcome=outcome,
-            why="; ".join(part for part in (why, brought.complaint) if part),
+            why="; ".join(part for part in (why, brought.complaint, lost) if part),
             in_flight=[case_id for case_id in began if case_id not in to_blame],
             failed=to_blame,
+            uncarried=uncarried,
         )
         self.record(*([brought.history] if brought.history else []), ended, sync=True)
+
+    def _uncarried(self, job: JobState) -> list[str]:
+        """Cases that were to go on from what is not, or not whole, in the outputs that were brought."""
+        if job.kind in STEPS:
+            return []
+        known = ((case_id, self.state.cases[case_id]) for case_id in job.cases)
+        wanted = {case_id: case.carried for case_id, case in known if case.carry == job.id}
+        return uncarried(self.folder, job.id, wanted) if wanted else []
 
     def _unsaid(self, job: JobState, outcome: Outcome, began: Sequence[str]) -> tuple[list[str], str]:
         """A job that ended by itself while its runner never said so: which cases are to blame, and what is told.

@@ -459,3 +459,10 @@ def test_a_cancellation_that_is_not_ours_is_remembered_until_a_retry() -> None:
     assert state.cancelled == "j"
     state.apply(ev.RetryAsked(at=9.0, id="r1"))
     assert state.cancelled == ""
+
+
+def test_a_case_whose_checkpoint_is_lost_begins_anew() -> None:
+    lost = ev.JobEnded(at=4.0, job="j", outcome=Outcome.CANCELLED, uncarried=["a"])
+    state = after(submitted("j", "a"), carried("j", "a"), lost)
+    assert status(state, "a") is Status.WAITING
+    assert (state.cases["a"].carry, state.cases["a"].carried, state.cases["a"].continues) == ("", 0, 1)

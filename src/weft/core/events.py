@@ -229,7 +229,8 @@ class RecordsRead(Event, frozen=True, kw_only=True, gc=False):
 class JobEnded(Event, frozen=True, kw_only=True, gc=False):
     """The job is closed: all that its node recorded has been read. ``in_flight`` had started and left no record.
 
-    ``failed`` are cases that the job is to blame for: it says that it ended well, and they left no record.
+    ``failed`` are cases that the job is to blame for: it says that it ended well, and they left no record. What the
+    ``uncarried`` were to go on from is lost with its outputs: they begin anew.
     """
 
     job: str
@@ -237,6 +238,7 @@ class JobEnded(Event, frozen=True, kw_only=True, gc=False):
     why: str = ""
     in_flight: list[str] = []
     failed: list[str] = []
+    uncarried: list[str] = []
 
 
 # What the node says

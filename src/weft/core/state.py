@@ -308,6 +308,10 @@ class State:
                 own = _count_failure(job, case, case.last)
                 self.first_failures += own and case.runs == 1 and job.kind not in STEPS
                 case.job = ""
+        for case_id in event.uncarried:
+            known = self.cases.get(case_id)
+            if known is not None and known.carry == job.id:
+                known.carry, known.carried = "", 0
         if job.gone is Outcome.CANCELLED and not job.cancel_asked and not job.cancel_sent_at:
             self.cancelled = job.id
         if job.native:

@@ -288,6 +288,27 @@ CARRIED = "carry"
 """The folder in an output ZIP of what cases go on from: ``carry/<case id>/<path>``."""
 
 
+def uncarried(folder: StudyFolder, job: str, wanted: Mapping[str, int]) -> list[str]:
+    """The cases of which not all (so many files each) that they are to go on from can be read from a job's ZIPs."""
+    left = dict(wanted)
+    with contextlib.suppress(FolderError):
+        for path in folder.zips(job):
+            for member in entries(path):
+                case = member.path.partition("/")[0]
+                if member.case == CARRIED and case in left and _is_whole(member):
+                    left[case] -= 1
+    return [case for case, files in left.items() if files > 0]
+
+
+def _is_whole(member: Member) -> bool:
+    try:
+        for _ in read(member):
+            pass
+    except (Torn, OSError):
+        return False
+    return True
+
+
 def carried(folder: StudyFolder, job: str, wanted: Mapping[str, int]) -> Iterator[Member]:
     """What these cases left in this job to go on from, so many files each, with their paths in the case's directory.
 
@@ -311,7 +332,7 @@ def not_carried(folder: StudyFolder, job: str, case: str) -> FolderError:
     return FolderError(
         f"what {_called(case)} was to go on from is not, or not whole, in the output ZIPs of job {job}",
         where=str(folder.job(job)),
-        hint=f"bring them back if you moved them; else `weft cancel --case {case}` gives the case up",
+        hint=f"bring them back if you moved them; else `weft cancel {case}` gives the case up",
     )
 
 
