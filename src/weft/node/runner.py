@@ -70,6 +70,7 @@ EXIT_BUNDLE, EXIT_SHARED, EXIT_SETUP, EXIT_FINISH = 64, 66, 67, 68
 EXIT_INTERNAL, EXIT_CANNOT_WRITE, EXIT_OTHER_RUNNER, EXIT_TERMINATED = 70, 74, 75, 143
 
 SAMPLE_SECONDS = 0.25  # how often the running cases' memory and output are looked at
+HEARSAY_SECONDS = 0.2  # within which a scheduler has told all processes of a job to stop
 SHORT_CASE_SECONDS = 1.0  # shorter cases are concluded in the main thread if they left little
 LITTLE_FILES, LITTLE_BYTES = 100, 1 << 20
 BOOT_CLOCK = 7  # CLOCK_BOOTTIME, by which processes are dated; Python 3.6 has no name for it
@@ -1389,6 +1390,8 @@ class Slots:
             self.longest = max(self.longest, run.wall)
             if run.stopped is None and exit_code(run.status) in (137, -9) and self.oom_killed():
                 run.stopped = "OUT_OF_MEMORY", "killed by the system, which had run out of memory"
+            if self.bundle.continuation and not run.status and not self.signals.stop:
+                self.signals.wait(HEARSAY_SECONDS)  # was it told to stop, and did it save and end well, before we know?
             if self.signals.stop and run.stopped is None and (run.status or self.bundle.continuation):
                 # A scheduler tells all processes of a job to stop: some have done so before we could tell them.
                 run.stopped, run.by_the_job = ("INTERRUPTED", self.signals.stop), True
