@@ -1391,7 +1391,8 @@ class Slots:
             if run.stopped is None and exit_code(run.status) in (137, -9) and self.oom_killed():
                 run.stopped = "OUT_OF_MEMORY", "killed by the system, which had run out of memory"
             if self.bundle.continuation and not run.status and not self.signals.stop:
-                self.signals.wait(HEARSAY_SECONDS)  # was it told to stop, and did it save and end well, before we know?
+                # It may have been told to stop, have saved and ended well, before we know of it.
+                self.signals.wait(HEARSAY_SECONDS)
             if self.signals.stop and run.stopped is None and (run.status or self.bundle.continuation):
                 # A scheduler tells all processes of a job to stop: some have done so before we could tell them.
                 run.stopped, run.by_the_job = ("INTERRUPTED", self.signals.stop), True
