@@ -93,5 +93,5 @@ def test_every_site_says_when_its_figures_were_read() -> None:
 
     assert len(_sites()) == 4
     for site in _sites():
-        assert site.seen and site.queues and site.purge_days
+        assert site.seen and site.queues
         assert all(queue.submit and queue.run <= queue.submit for queue in site.queues.values())

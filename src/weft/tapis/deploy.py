@@ -225,8 +225,3 @@ def _no_system(app: AppFolder, named: str, refusal: Rejected) -> Finding:
         why="a job that names no other system is refused",
         remedy="`weft app list` and the portal show apps and systems that you may use",
     )
-
-
-def stopping(found: Iterable[Finding]) -> bool:
-    """Is there an error among the findings?"""
-    return any(each.level is Level.ERROR for each in found)

@@ -46,8 +46,6 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seen: str
     """The day on which the figures were read."""
     needs_allocation: bool = False
-    purge_days: int | None = None
-    """Files on scratch that nobody has read for so long may be removed."""
     arrays: bool = True
     """Does its scheduler take arrays of jobs?"""
     queues: Mapping[str, SiteQueue] = {}
