@@ -302,6 +302,7 @@ class Engine:
                 memory_mb=bundle.memory_mb,
                 minutes=bundle.minutes,
                 slots=bundle.slots,
+                given=self.backend.given(bundle),
             ),
             sync=True,
         )

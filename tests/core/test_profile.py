@@ -464,7 +464,7 @@ def test_a_profile_written_before_there_were_accounts_is_read() -> None:
     for name in ("uncertain", "transfers"):
         del data["totals"][name]
     for job in data["jobs"]:
-        for name in ("transfers", "name", "app", "system"):
+        for name in ("transfers", "name", "given"):
             del job[name]
         for span in [*job["phases"], *job["runner"]]:
             del span["uncertain"]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from weft.core.events import HistoryRead
+from weft.core.events import Allotment, HistoryRead
 from weft.core.records import Record
 from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput
 
@@ -73,6 +73,10 @@ class Backend(Protocol):
     @property
     def limits(self) -> Limits:
         """What it allows; asked for again in every round."""
+        ...
+
+    def given(self, bundle: Bundle) -> Allotment:
+        """What a job for this bundle is given to run with."""
         ...
 
     @property

@@ -120,6 +120,34 @@ class Held(Event, frozen=True, kw_only=True, gc=False):
 # The life of a job
 
 
+class Allotment(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a job was given to run with, as its backend tells it; what is not known is empty, or 0."""
+
+    app: str = ""
+    """What Tapis starts for it."""
+    system: str = ""
+    """The machine."""
+    queue: str = ""
+    """By the backend's name of it; empty where jobs run without one."""
+    nodes: int = 1
+    """Whole nodes."""
+    cores: int = 0
+    """Of each node."""
+    memory_mb: int = 0
+    """Of each node."""
+    minutes: float = 0.0
+    """Wall time limit of the job."""
+    rate: float | None = None
+    """Service units (SU) for one node-hour; None where nothing is charged, or the rate is not known."""
+    least_minutes: float = 0.0
+    """What is charged for at least."""
+    inputs: list[str] = []
+    """Addresses from which the service stages inputs."""
+    includes: list[str] = []
+    excludes: list[str] = []
+    """Patterns by which the service chooses what to archive."""
+
+
 class JobPlanned(Event, frozen=True, kw_only=True, gc=False):
     """The intention: these cases are this job's, whatever happens next."""
 
@@ -132,6 +160,9 @@ class JobPlanned(Event, frozen=True, kw_only=True, gc=False):
     memory_mb: int | None = None
     minutes: float | None = None
     slots: int | None = None
+    name: str = ""
+    """What the service calls it, of a job that is not weft's."""
+    given: Allotment | None = None
 
 
 class JobSubmitSent(Event, frozen=True, kw_only=True, gc=False):

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from weft.core import events as ev
 from weft.core.lateness import lateness
+from weft.core.signs import signs_in
 from weft.model import Kind, Outcome, Phase
 
 _BEFORE = (Phase.PLANNED, Phase.UPLOADING)
@@ -22,6 +23,9 @@ _MOVED_IN: dict[Phase, Literal["inputs", "archive"]] = {
     Phase.STAGING_INPUTS: "inputs",
     Phase.ARCHIVING: "archive",
 }
+
+_ITS_OWN = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
+"""Ends that a case is itself to blame for."""
 
 Move = tuple[Phase, float]
 """A phase, and when it began."""
@@ -86,10 +90,40 @@ class JobProfile(Struct, frozen=True, kw_only=True):
     tail_s: float
     """The part of them after each slot's last case: the price of an uneven end."""
     transfers: list[TransferProfile] = []
+    study: str = ""
     name: str = ""
-    """This, ``app`` and ``system``: as the service has them, of a job that is no job of a study at hand."""
-    app: str = ""
-    system: str = ""
+    """As the service has it, of a job that is no job of a study at hand."""
+    given: ev.Allotment = ev.Allotment()
+    cores: int = 1
+    """What one case may use."""
+    memory_mb: int | None = None
+    word: str = ""
+    """The backend's own for how it ended."""
+    why: str = ""
+    """Its last message."""
+    tail: str = ""
+    """The last lines of stderr of its set-up, or of the first case that failed."""
+    failed: int = 0
+    """Cases whose run failed, of any cause that is their own; those that ran out of time or memory are among them."""
+    timed_out: int = 0
+    oom: int = 0
+    in_flight: int = 0
+    """Cases that had started when it ended, and left no record."""
+    case_s: float = 0.0
+    """Wall time of its cases, one after the other."""
+    cpu_s: float = 0.0
+    longest_s: float = 0.0
+    memory: int = 0
+    """The largest peak of any of its cases, in bytes; 0 where nobody measured it."""
+    read: int = 0
+    written: int = 0
+    files: int = 0
+    """That its cases wrote; ``read`` and ``written`` are bytes."""
+    kept: int = 0
+    signs: list[str] = []
+    """Ids of the patterns recognised in what failed cases printed, once for each case."""
+    notes: list[str] = []
+    """What is wrong with what is known of it."""
 
     @property
     def start(self) -> float:
@@ -113,6 +147,14 @@ class JobTime:
         self.open = set(event.cases)
         self.native = self.host = ""
         self.slots = event.slots or 1
+        self.planned = event
+        self.word = self.why = self.tail = ""
+        self.ends: dict[Outcome, int] = {}
+        self.in_flight = 0
+        self.cpu = self.longest = self.case_s = 0.0
+        self.memory = self.read = self.written = self.files = self.kept = 0
+        self.signs: list[str] = []
+        self.notes: list[str] = []
         self.runner_at: float | None = None
         self.spans: dict[tuple[str, float], Span] = {}
         self.outcome: Outcome | None = None
@@ -149,9 +191,24 @@ class JobTime:
             return False
         self.open.remove(event.case)
         self.busy += event.wall
+        self._use(event)
         self.first_start = min(self.first_start, event.start)
         self.slot_ends[event.slot] = max(event.at, self.slot_ends.get(event.slot, 0.0))
         return True
+
+    def _use(self, event: ev.CaseEnded) -> None:
+        self.case_s += event.wall
+        self.cpu += event.cpu
+        self.longest = max(self.longest, event.wall)
+        self.memory = max(self.memory, event.memory)
+        self.read += event.read
+        self.written += event.written
+        self.files += event.files
+        self.kept += event.kept
+        self.ends[event.outcome] = self.ends.get(event.outcome, 0) + 1
+        if event.outcome in _ITS_OWN:
+            self.tail = self.tail or event.tail or event.why
+            self.signs += signs_in(f"{event.why}\n{event.tail}")
 
     # Telling
 
@@ -245,7 +302,7 @@ class JobTime:
         ends += [cases.start] * (self.slots - len(ends))
         return idle, min(idle, sum(max(0.0, cases.end - end) for end in ends))
 
-    def profile(self, until: float) -> JobProfile:
+    def profile(self, until: float, study: str = "") -> JobProfile:
         runner = self.runner_spans(until)
         cases = next((span for span in runner if span.name == "CASES"), None)
         idle, tail = self.idle(cases)
@@ -265,6 +322,28 @@ class JobTime:
             idle_s=idle,
             tail_s=tail,
             transfers=self.transfers(),
+            study=study,
+            name=self.planned.name,
+            given=self.planned.given or ev.Allotment(),
+            cores=self.planned.cores,
+            memory_mb=self.planned.memory_mb,
+            word=self.word,
+            why=self.why,
+            tail=self.tail,
+            failed=sum(self.ends.get(outcome, 0) for outcome in _ITS_OWN),
+            timed_out=self.ends.get(Outcome.TIMED_OUT, 0),
+            oom=self.ends.get(Outcome.OUT_OF_MEMORY, 0),
+            in_flight=self.in_flight,
+            case_s=self.case_s,
+            cpu_s=self.cpu,
+            longest_s=self.longest,
+            memory=self.memory,
+            read=self.read,
+            written=self.written,
+            files=self.files,
+            kept=self.kept,
+            signs=self.signs,
+            notes=self.notes,
         )
 
 

@@ -65,7 +65,12 @@ def slots_within(
 
 def node_hours(minutes: float, charge: Charge) -> float:
     """What a job that runs so long is charged for."""
-    return charge.nodes * max(minutes, charge.least_minutes) / 60
+    return charged_hours(minutes, charge.nodes, charge.least_minutes)
+
+
+def charged_hours(minutes: float, nodes: int, least_minutes: float) -> float:
+    """Node-hours that so many minutes on whole nodes are charged as, with what is charged at least."""
+    return nodes * max(minutes, least_minutes) / 60
 
 
 def usual_seconds(cases: Iterable[CaseState]) -> float | None:

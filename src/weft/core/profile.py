@@ -154,13 +154,18 @@ class _Watch:
         self.jobs[event.job].account = event
 
     def gone(self, event: ev.JobGone) -> None:
-        self.jobs[event.job].move(Phase.COLLECTING, event.at)
+        job = self.jobs[event.job]
+        job.move(Phase.COLLECTING, event.at)
+        job.word, job.why = event.word, event.why
 
     def refused(self, event: ev.JobRefused) -> None:
+        self.jobs[event.job].why = event.why
         self._close(self.jobs[event.job], Outcome.REFUSED, event.at)
 
     def ended(self, event: ev.JobEnded) -> None:
-        self._close(self.jobs[event.job], event.outcome, event.at)
+        job = self.jobs[event.job]
+        job.why, job.in_flight = job.why or event.why, len(event.in_flight)
+        self._close(job, event.outcome, event.at)
 
     def _close(self, job: JobTime, outcome: Outcome, at: float) -> None:
         if job.outcome is not None:
@@ -174,6 +179,10 @@ class _Watch:
     def runner_started(self, event: ev.RunnerStarted) -> None:
         job = self.jobs[event.job]
         job.host, job.slots, job.runner_at = event.host, event.slots, event.at
+
+    def setup_ended(self, event: ev.SetupEnded) -> None:
+        if event.exit:
+            self.jobs[event.job].tail = event.tail
 
     def span_ended(self, event: ev.SpanEnded) -> None:
         self.jobs[event.job].did(event)
@@ -196,7 +205,7 @@ class _Watch:
                 heapq.heappop(self.slowest)
 
     def profile(self) -> Profile:
-        jobs = [job.profile(self.until) for job in self.jobs.values()]
+        jobs = [job.profile(self.until, self.name) for job in self.jobs.values()]
         return Profile(
             name=self.name,
             start=jobs[0].start if jobs else self.until,
@@ -289,6 +298,7 @@ _HANDLERS: dict[type, Callable[[_Watch, Any], None]] = {
     ev.JobRefused: _Watch.refused,
     ev.JobEnded: _Watch.ended,
     ev.RunnerStarted: _Watch.runner_started,
+    ev.SetupEnded: _Watch.setup_ended,
     ev.SpanEnded: _Watch.span_ended,
     ev.RunnerEnded: _Watch.runner_ended,
     ev.CaseEnded: _Watch.case_ended,

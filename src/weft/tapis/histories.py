@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from weft.core.profile import Profile, profile_of
 from weft.errors import BackendError, NotLoggedIn, WeftError
@@ -136,17 +136,7 @@ def profile(histories: Iterable[History]) -> Profile:
         for history in known.values()
         for fact in facts_of(history.job, history.entries, at=history.read_at)
     ]
-    found = profile_of(sorted(facts, key=lambda fact: fact.at))
-    jobs = [
-        structs.replace(
-            each,
-            name=str(known[each.id].job.get("name") or ""),
-            app=str(known[each.id].job.get("appId") or ""),
-            system=str(known[each.id].job.get("execSystemId") or ""),
-        )
-        for each in found.jobs
-    ]
-    return structs.replace(found, jobs=jobs)
+    return profile_of(sorted(facts, key=lambda fact: fact.at))
 
 
 def _job(session: Session, uuid: str) -> dict[str, Any]:

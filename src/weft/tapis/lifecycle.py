@@ -157,8 +157,9 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
             cases=[],
             revision="",
             cores=_whole(job.get("coresPerNode")) or 1,
-            memory_mb=_whole(job.get("memoryMB")) or None,
             minutes=_whole(job.get("maxMinutes")) or None,
+            name=_text(job.get("name")),
+            given=allotment_of(job),
         ),
         ev.JobSubmitted(at=made, by="tapis", job=uuid, native=uuid),
         account(uuid, job, told, at=over),
@@ -172,6 +173,29 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
         ev.JobGone(at=over, by="tapis", job=uuid, outcome=outcome, word=word, why=why),
         ev.JobEnded(at=over, by="tapis", job=uuid, outcome=outcome, why=why),
     ]
+
+
+def allotment_of(job: Entry, rate: float | None = None) -> ev.Allotment:
+    """What a job was given to run with, as ``getJob`` tells, or a request that asks for it."""
+    archived = _object(_object(job.get("parameterSet")).get("archiveFilter"))
+    inputs = job.get("fileInputs")
+    if isinstance(inputs, str):
+        inputs = _list(inputs)
+    batch = job.get("jobType") != "FORK"
+    return ev.Allotment(
+        app=_text(job.get("appId")),
+        system=_text(job.get("execSystemId")),
+        queue=_text(job.get("execSystemLogicalQueue")) if batch else "",
+        nodes=_whole(job.get("nodeCount")) or 1,
+        cores=_whole(job.get("coresPerNode")),
+        memory_mb=_whole(job.get("memoryMB")),
+        minutes=_whole(job.get("maxMinutes")),
+        rate=rate if batch else None,
+        least_minutes=15.0 if batch else 0.0,
+        inputs=[url for each in _list(inputs) if (url := _text(_object(each).get("sourceUrl")))],
+        includes=[_text(each) for each in _list(archived.get("includes"))],
+        excludes=[_text(each) for each in _list(archived.get("excludes"))],
+    )
 
 
 def phases_of(job: Entry, entries: Iterable[Entry]) -> list[tuple[Phase, float]]:
@@ -262,6 +286,16 @@ def _object(value: object) -> Mapping[str, Any]:
         except (msgspec.DecodeError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    """A JSON array, or a text that holds one; anything else is an empty one."""
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            return []
+    return value if isinstance(value, list) else []
 
 
 def _text(value: object) -> str:

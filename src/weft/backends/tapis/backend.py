@@ -19,7 +19,7 @@ from weft.backends.tapis.place import Place, reach
 from weft.backends.tapis.signs import RECORDS, STOP, LastSigns
 from weft.backends.tapis.tcl import check_tcl
 from weft.backends.tapis.together import together
-from weft.core.events import HistoryRead
+from weft.core.events import Allotment, HistoryRead
 from weft.errors import BackendError, NotLoggedIn, UsageError, WeftError
 from weft.model import Bundle, Limits, Node, Outcome, Phase, SharedInput, Study
 from weft.store.bundle import TCL_RUNNER
@@ -86,6 +86,10 @@ class TapisBackend:
     @property
     def notes(self) -> tuple[str, ...]:
         return (*self._place.notes(), *self._warnings)
+
+    def given(self, bundle: Bundle) -> Allotment:
+        minutes = float(math.ceil(bundle.minutes or 0.0))
+        return replace(self._place.given, minutes=minutes, includes=[RECORDS, ZIPS])
 
     def prepare(self) -> None:
         if self._place.node.runner == TCL_RUNNER:

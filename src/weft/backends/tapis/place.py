@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from weft.core.events import Allotment
 from weft.core.packing import slots_within
 from weft.errors import CheckFailed
 from weft.model import Charge, Limits, Node, SharedInput, Study
@@ -60,6 +61,8 @@ class Place(Struct, frozen=True, kw_only=True):
     node: Node
     most_jobs: int | None
     """Jobs of this user that Tapis and the site take at once."""
+    given: Allotment
+    """What every job is given, but for its time."""
     cores: int
     memory_mb: int
     """Of each node of a job."""
@@ -174,8 +177,23 @@ def reach(study: Study, settings: Mapping[str, Any], client: Any = None) -> Plac
             ranks=ranks,
         ),
         most_jobs=ready.max_jobs,
+        given=_given(study, settings, ready),
         cores=_cores(study, settings, ready),
         memory_mb=_memory_mb(study, settings, ready),
+    )
+
+
+def _given(study: Study, settings: Mapping[str, Any], ready: preflight.Ready) -> Allotment:
+    charge = _charge(settings, ready)
+    return Allotment(
+        app=ready.app.id,
+        system=ready.system.id,
+        queue=ready.queue.name if ready.queue and charge else "",
+        nodes=_nodes(settings, ready),
+        cores=_cores(study, settings, ready),
+        memory_mb=_memory_mb(study, settings, ready),
+        rate=charge.rate if charge else None,
+        least_minutes=charge.least_minutes if charge else 0.0,
     )
 
 
