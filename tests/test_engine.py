@@ -34,6 +34,7 @@ class Scripted:
     name = "scripted"
     doubt = ""
     node = Node()
+    given = ev.Allotment()
     notes: tuple[str, ...] = ()
 
     def __init__(self, bench: Bench) -> None:

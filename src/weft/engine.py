@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from msgspec import structs
+
 from weft.backends.base import Backend, Collected, Packed, Refused, Seen
 from weft.core import events as ev
 from weft.core import plan as todo
@@ -302,7 +304,7 @@ class Engine:
                 memory_mb=bundle.memory_mb,
                 minutes=bundle.minutes,
                 slots=bundle.slots,
-                given=self.backend.given(bundle),
+                given=structs.replace(self.backend.given, minutes=bundle.minutes or 0.0),
             ),
             sync=True,
         )

@@ -72,7 +72,13 @@ def test_as_data(ann: Weft, jobs: list[str]) -> None:
     told = ann.quick("profile", "--tapis", jobs[0], "--json", code=Exit.DONE).json
     assert (told["format"], told["problems"], told["totals"]["jobs"]) == (1, [], 1)
     (job,) = told["jobs"]
-    assert (job["id"], job["name"], job["app"], job["system"]) == (jobs[0], "greeting one", "hello", "local")
+    given = job["given"]
+    assert (job["id"], job["name"], given["app"], given["system"]) == (
+        jobs[0],
+        "greeting one",
+        "hello",
+        "local",
+    )
     assert job["phases"][0]["name"] == "PENDING"
     assert all("uncertain" in span for span in job["phases"])
     assert job["transfers"][0]["into"] == "archive"

@@ -163,6 +163,7 @@ class World:
     name = "world"
     doubt = ""
     node = Node()
+    given = ev.Allotment()
     notes: tuple[str, ...] = ()
 
     def __init__(self, rng: random.Random, limits: Limits, sky: Sky, natures: Mapping[str, Nature]) -> None:

@@ -121,7 +121,7 @@ def test_a_job_s_time_from_when_it_was_made_to_its_end() -> None:
         ("ARCHIVING", 130),
     ]
     assert (job.start, job.outcome, job.backend) == (MADE, Outcome.FINISHED, "tapis")
-    assert (job.name, job.app, job.system) == ("frame-ab12cd-0001", "openseespy", "cluster")
+    assert (job.name, job.given.app, job.given.system) == ("frame-ab12cd-0001", "openseespy", "cluster")
     assert job.id == job.native == recorded("finished").uuid
     assert (job.cases, job.slots, job.idle_s) == (0, 1, 0)
 
@@ -310,7 +310,7 @@ class Counted:
 def test_a_job_of_the_service_is_profiled(session: Session, hello: str) -> None:
     history = histories.read(session, hello)
     job = histories.profile([history]).jobs[0]
-    assert (job.name, job.app, job.outcome) == ("greeting", "hello", Outcome.FINISHED)
+    assert (job.name, job.given.app, job.outcome) == ("greeting", "hello", Outcome.FINISHED)
     assert [span.name for span in job.phases] == list(lifecycle.PHASES)[:8]
     assert [transfer.into for transfer in job.transfers] == ["archive"]
     assert job.transfers[0].files > 0

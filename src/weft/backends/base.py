@@ -75,8 +75,9 @@ class Backend(Protocol):
         """What it allows; asked for again in every round."""
         ...
 
-    def given(self, bundle: Bundle) -> Allotment:
-        """What a job for this bundle is given to run with."""
+    @property
+    def given(self) -> Allotment:
+        """What every job is given to run with, but for its time, which is the bundle's."""
         ...
 
     @property

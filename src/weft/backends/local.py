@@ -23,7 +23,7 @@ from weft.core.events import Allotment
 from weft.core.packing import slots_within
 from weft.core.records import parse
 from weft.errors import BackendError, WeftError
-from weft.model import Bundle, Limits, Node, Outcome, Phase, Resources, SharedInput, Value
+from weft.model import Limits, Node, Outcome, Phase, Resources, SharedInput, Value
 from weft.schedulers.processes import Process, members, send
 from weft.store.folder import StudyFolder
 
@@ -70,12 +70,12 @@ class LocalBackend:
             settle=5.0,
         )
 
-    def given(self, bundle: Bundle) -> Allotment:
+    @property
+    def given(self) -> Allotment:
         return Allotment(
             system=socket.gethostname(),
             cores=len(os.sched_getaffinity(0)),
             memory_mb=_physical_memory_mb() or 0,
-            minutes=bundle.minutes or 0.0,
         )
 
     def prepare(self) -> None:

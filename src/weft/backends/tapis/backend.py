@@ -87,9 +87,9 @@ class TapisBackend:
     def notes(self) -> tuple[str, ...]:
         return (*self._place.notes(), *self._warnings)
 
-    def given(self, bundle: Bundle) -> Allotment:
-        minutes = float(math.ceil(bundle.minutes or 0.0))
-        return replace(self._place.given, minutes=minutes, includes=[RECORDS, ZIPS])
+    @property
+    def given(self) -> Allotment:
+        return replace(self._place.given, includes=[RECORDS, ZIPS])
 
     def prepare(self) -> None:
         if self._place.node.runner == TCL_RUNNER:

@@ -156,7 +156,7 @@ def _values(view: View, _: bool) -> Iterator[Fault]:
 def _names(view: View, _: bool) -> Iterator[Fault]:
     for path, name, given in view.lists():
         yield from _repeated(path, name, [each.get(name) for each in given])
-    variables = {each.get("key") for each in entries(view.parameters.get("envVariables"))}
+    variables = [each.get("key") for each in entries(view.parameters.get("envVariables"))]
     for path, _name, given in view.lists():
         for number, each in enumerate(given):
             key = each.get("envKey")
