@@ -19,12 +19,12 @@ help: ## say what there is to make
 	@$(PIP_INSTALL) '.[$*]'
 	@touch $@
 
-demo: .venv/installed-examples,serve,tapis ## run examples/portal-ida from one file to a table
+demo: .venv/installed-examples,plots,serve,tapis ## run examples/portal-ida from one file to a table and a report
 	@$(BIN)/python scripts/demo.py
 
 # What the tests run for real. Where it may not be installed, the tests that need it say so and are skipped.
 debian:
-	-@scripts/debian-packages slurmctld slurmd slurm-client slurmdbd munge mariadb-server postgresql acl unzip python3-tk
+	-@scripts/debian-packages slurmctld slurmd slurm-client slurmdbd munge mariadb-server postgresql acl unzip python3-tk chromium
 
 test: debian .venv/installed-all,dev ## the tests, with reduced counts
 	$(BIN)/python -m pytest
@@ -32,7 +32,7 @@ test: debian .venv/installed-all,dev ## the tests, with reduced counts
 prove: debian .venv/installed-all,dev ## the tests, with full counts
 	WEFT_PROVE=1 $(BIN)/python -m pytest
 
-bench: .venv/installed-bench,serve ## measure the promised figures; GNU parallel is wanted for comparison
+bench: .venv/installed-bench,plots,serve,tapis ## measure the promised figures; GNU parallel is wanted for comparison
 	-@scripts/debian-packages parallel
 	$(BIN)/python -m benchmarks
 

@@ -1,4 +1,4 @@
-"""Run examples/portal-ida with weft, then say which cases failed by nature, why, and where the table is.
+"""Run examples/portal-ida with weft, then say which cases failed by nature, why, and where table and report are.
 
 Some of its cases do not converge, so exit code 3, finished with failed cases, is the end that is expected.
 A case that failed for any other reason makes the demo fail.
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples" / "portal-ida"
+REPORT = FOLDER / ".weft" / "portal-ida" / "report.html"
 TABLE = FOLDER / ".weft" / "portal-ida" / "results.csv"
 FINISHED = 0
 FAILED_CASES = 3
@@ -42,6 +43,12 @@ def main():
     print(f"\n{len(failed) - len(strange)} cases failed by nature; what they measured is in the table:")
     print("\n".join(story(row) for row in failed if row not in strange))
     print(f"\nThe table of all cases: {TABLE}")
+    profile = [sys.executable, "-m", "weft", "profile", str(FOLDER / "study.toml"), "-o", str(REPORT)]
+    profiled = subprocess.run(profile, check=False, stdout=subprocess.DEVNULL)
+    if profiled.returncode:
+        print(f"demo: weft profile ended with exit code {profiled.returncode}", file=sys.stderr)
+        return profiled.returncode
+    print(f"Where the time went, to be opened in a browser: {REPORT}")
     if strange:
         print(f"\ndemo: {len(strange)} cases failed for another reason:", file=sys.stderr)
         print("\n".join(story(row) for row in strange), file=sys.stderr)

@@ -59,8 +59,8 @@ The same for every command, for scripts to rely on.
 With `--json`, a command prints documents for programs: one, or one per line where it shows progress. Each has
 `"format": 1`; keys are only ever added. Paths and ids are as on the screen, times are seconds, memory is in bytes
 unless its name says otherwise. A line of progress has a `type`: `progress` (the counts), `failure` (a case and why),
-`end` (exit code, counts, reasons of failures, the table's path), `detached` (the process id). The counts are the
-fields of [Summary](python.md#summary).
+`end` (exit code, counts, reasons of failures, the table's path), `detached` (the process id), `check` (an item of the
+[checklist](check.md) that did not pass). The counts are the fields of [Summary](python.md#summary).
 
 ## Environment variables
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 pytest_plugins = ["tests.slurm", "tests.postgresql"]
 
 PROVE = os.environ.get("WEFT_PROVE") == "1"
 """Set by ``make prove``: full counts instead of reduced ones."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests run is not in the history of whoever runs them."""
+    os.environ["WEFT_HOME"] = str(tmp_path_factory.mktemp("home-of-nobody"))
 
 
 def count(fast: int, full: int) -> int:

@@ -21,12 +21,15 @@ from weft.core import plan as todo
 from weft.core.cases import expand
 from weft.core.state import State
 from weft.core.summary import Summary, summarize
-from weft.errors import NoStudyHere, StudyLocked, UsageError, WeftError
+from weft.errors import BackendError, NoStudyHere, StudyLocked, UsageError, WeftError
 from weft.store import journal, requests
 from weft.store.folder import StudyFolder
 from weft.store.lease import held_by
 
 if TYPE_CHECKING:
+    from weft.backends.base import Backend
+    from weft.core.analysis import Analysis
+    from weft.core.checks import Check
     from weft.core.forecast import Planned
     from weft.core.profile import Profile
     from weft.writer import Decide, Watch
@@ -55,13 +58,24 @@ class Study:
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] = ".", *, on: str = "") -> Study:
-        """Read a study file (or the ``study.toml`` of a folder); ``on`` overrides where it runs."""
+    def load(
+        cls,
+        path: str | os.PathLike[str] = ".",
+        *,
+        on: str = "",
+        prefer: str = "",
+        max_su: float | None = None,
+    ) -> Study:
+        """Read a study file (or the ``study.toml`` of a folder); what is given overrides its table ``[run]``."""
         from weft.store.studyfile import load
 
+        if prefer and prefer not in model.PREFERENCES:
+            raise UsageError(
+                f"jobs cannot be packed by {prefer!r}", hint=f"choose one of {', '.join(model.PREFERENCES)}"
+            )
+        given = {"backend": on, "prefer": prefer, "max_su": max_su}
         study = cls.__new__(cls)
-        spec = load(path)
-        study._set(structs.replace(spec, backend=on) if on else spec)
+        study._set(structs.replace(load(path), **{name: value for name, value in given.items() if value}))
         return study
 
     def _set(self, spec: model.Study) -> None:
@@ -89,7 +103,51 @@ class Study:
         """What a run would do now; changes nothing."""
         backend = backend_for(self.spec, self.folder, tapis)
         backend.prepare()
-        return structs.replace(self._forecast(backend.limits), notes=backend.notes)
+        return structs.replace(self._forecast(backend), notes=backend.notes)
+
+    def check_cost(self, planned: Planned, *, tapis: Any = None) -> None:
+        """See that what is planned costs no more than the study allows (run.max_su); raises CheckFailed."""
+        from weft.foresight import check_cost
+
+        if self.spec.max_su is not None:
+            limits = backend_for(self.spec, self.folder, tapis).limits
+            check_cost(self.spec, planned.ways, planned.bundles, limits)
+
+    def check(self, *, ask: bool = True, place: str = "", tapis: Any = None) -> list[Check]:
+        """The checklist before submission, item by item; changes nothing.
+
+        ``ask`` also looks into the user's history, and asks the backend whether it takes the study. ``place`` is the
+        study as commands name it, with a blank before it.
+        """
+        from weft.core.checks import check
+        from weft.store.studyfacts import facts_of
+
+        facts = facts_of(self.spec, self.folder, len(self.cases), now=time.time(), place=place, history=ask)
+        return check(self.spec, structs.replace(facts, **self._asked(tapis)) if ask else facts)
+
+    def _asked(self, tapis: Any) -> dict[str, Any]:
+        """What the backend says of itself and the study, as facts for the checklist."""
+        try:
+            backend = backend_for(self.spec, self.folder, tapis)
+            backend.prepare()
+            return {"limits": backend.limits, "cores": backend.given.cores, "notes": backend.notes}
+        except BackendError as error:
+            return {"silent": error.what}
+        except WeftError as error:
+            return {"refused": (f"{error.where}: {error.what}" if error.where else error.what, error.hint)}
+
+    def submits(self) -> bool:
+        """Would a run submit anything, and is there no job to be looked after besides?"""
+        from weft.core.forecast import question
+        from weft.writer import present
+
+        state = journal.replay(self.folder.journal)
+        if state.live:
+            return False
+        new = any(case not in state.cases for case in self.cases) or any(
+            True for _ in todo.waiting(self.spec, state)
+        )
+        return new or question(state, present(self.spec, self.folder, state)) is not None
 
     def requests(self, *, tapis: Any = None) -> list[dict[str, Any]]:
         """Exactly what the jobs of ``plan`` would ask of the backend, as far as can be told before any has run.
@@ -101,7 +159,7 @@ class Study:
         backend = backend_for(self.spec, self.folder, tapis)
         state = journal.replay(self.folder.journal)
         prefix, made = f"{self.spec.name}-{state.key or 'new'}", len(state.jobs)
-        bundles = self._forecast(backend.limits).bundles
+        bundles = self._forecast(backend).bundles
         ids = [f"{prefix}-{made + number:04d}" for number in range(1, len(bundles) + 1)]
         packed = [
             Packed(job=job, folder=self.folder.job(job), bundle=bundle)
@@ -109,13 +167,17 @@ class Study:
         ]
         return [dict(one) for one in backend.preview(packed)]
 
-    def _forecast(self, limits: model.Limits) -> Planned:
-        from weft.core.forecast import forecast
+    def _forecast(self, backend: Backend) -> Planned:
+        from weft.core.forecast import as_chosen, forecast
+        from weft.foresight import foresee
         from weft.writer import present
 
-        state = journal.replay(self.folder.journal)
+        state, limits = journal.replay(self.folder.journal), backend.limits
         now = present(self.spec, self.folder, state)
-        return forecast(self.spec, self.cases, state, now, limits)
+        planned = forecast(
+            self.spec, self.cases, state, now, limits
+        )  # the state has what is new from here on
+        return as_chosen(planned, foresee(self.spec, state, backend), limits.charge)
 
     def results(self, kind: str = "pandas", *, all_cases: bool = False) -> Any:
         """The results table, one row per case, as it stands; ``kind`` is "pandas" or "polars"."""
@@ -143,6 +205,13 @@ class Study:
 
         self._must_exist()
         return profile_of(journal.read(self.folder.journal))
+
+    def analysis(self, *, place: str = "") -> Analysis:
+        """Where the time went, what that means and what would help; ``place`` is how commands name the study."""
+        from weft import profiling
+
+        self._must_exist()
+        return profiling.of_study(self.spec, self.folder, place=place)
 
     def explain(self, what: str = "") -> list[str]:
         """The story of a case, a job, or the step "before" or "after", line by line; a prefix of an id will do.
@@ -206,16 +275,10 @@ class Study:
         StudyLocked while another process runs the study. A KeyboardInterrupt leaves the jobs running: the next
         ``run`` takes them up again.
         """
-        from weft.writer import write
-
         if pilot < 0:
             raise UsageError(f"a pilot of {pilot} cases cannot be run", hint="0 is none: all cases run")
         self._check_before()
-        began = time.monotonic()
-        summary = write(
-            self.spec, self.cases, self.folder, pilot=pilot, decide=decide, watch=watch, tapis=tapis
-        )
-        return self._noticed(summary, time.monotonic() - began, tapis)
+        return self._written(tapis, pilot=pilot, decide=decide, watch=watch)
 
     def detach(self, *, pilot: int = 0, decide: Decide | str | None = None) -> int:
         """Start ``weft run`` in a session of its own, and return its process id.
@@ -228,7 +291,8 @@ class Study:
         if not self.spec.file:
             raise UsageError("a study made in Python cannot be detached", hint="write it as a study.toml")
         question = self.plan().question
-        options = [f"--on={self.spec.backend}"]
+        options = [f"--on={self.spec.backend}", f"--{self.spec.prefer}", "--no-check"]  # it is checked by now
+        options += [f"--max-su={self.spec.max_su}"] if self.spec.max_su else []
         options += [f"--pilot={pilot}"] if pilot else []
         options += [f"--{answered(question, decide)}"] if question else []
         return _detached(self.folder, [*options, "--", self.spec.file])
@@ -247,17 +311,12 @@ class Study:
         With a run going on elsewhere, or ``run=False``, only the request is left.
         """
         from weft.core.explain import match
-        from weft.writer import write
 
         known = self._state().cases
         chosen = [match(known, case) for case in _names(cases)]
         request = ev.RetryAsked(at=time.time(), id=requests.new_id(), cases=chosen)
         if run and held_by(self.folder.lease) is None:
-            began = time.monotonic()
-            summary = write(
-                self.spec, self.cases, self.folder, request=request, decide=decide, watch=watch, tapis=tapis
-            )
-            return self._noticed(summary, time.monotonic() - began, tapis)
+            return self._written(tapis, request=request, decide=decide, watch=watch)
         requests.leave(self.folder.requests, request)
         return self.status()
 
@@ -274,7 +333,6 @@ class Study:
         With no run going on, this process waits until the jobs have stopped; else the running one is asked.
         """
         from weft.core.explain import match
-        from weft.writer import write
 
         state = self._state()
         stop = [match(state.jobs, job) for job in _names(jobs)]
@@ -287,23 +345,32 @@ class Study:
             everything=not (stop or give_up),
         )
         if held_by(self.folder.lease) is None:
-            return write(
-                self.spec, self.cases, self.folder, request=request, run=False, watch=watch, tapis=tapis
-            )
+            return self._written(tapis, request=request, run=False, watch=watch)
         requests.leave(self.folder.requests, request)
         return self.status()
 
     # The inside
 
-    def _noticed(self, summary: Summary, seconds: float, tapis: Any) -> Summary:
-        """Give the notices that the study asks for; what went wrong with them is in the summary."""
-        if not self.spec.notify:
-            return summary
+    def _written(self, tapis: Any, *, run: bool = True, **how: Any) -> Summary:
+        """Be the writer, then remember the jobs that have ended, and give notice of a run that is over."""
+        from weft import profiling
+        from weft.writer import write
+
+        known, began = self.folder.size, time.monotonic()
+        summary = write(self.spec, self.cases, self.folder, run=run, tapis=tapis, **how)
+        warnings = list(profiling.remember(self.folder, known))
+        if run and self.spec.notify:
+            warnings += self._notices(summary, time.monotonic() - began, tapis)
+        return structs.replace(summary, warnings=(*summary.warnings, *warnings))
+
+    def _notices(self, summary: Summary, seconds: float, tapis: Any) -> list[str]:
+        """Give the notices that the study asks for, and return what went wrong with them."""
         from weft import notice
 
         charge = backend_for(self.spec, self.folder, tapis).limits.charge
-        facts = notice.ended(summary, journal.read(self.folder.journal), seconds, charge)
-        return structs.replace(summary, warnings=tuple(notice.tell(self.spec.notify, facts)))
+        return notice.tell(
+            self.spec.notify, notice.ended(summary, journal.read(self.folder.journal), seconds, charge)
+        )
 
     def _must_exist(self) -> None:
         if not self.folder.exists:

@@ -22,6 +22,7 @@ from weft.core import events as ev
 from weft.core import plan as todo
 from weft.core.books import STEPS, JobState
 from weft.core.events import AnyEvent
+from weft.core.looking import GROWTH
 from weft.core.records import Record, in_flight, to_events
 from weft.core.state import State
 from weft.errors import AnswerLost, BackendError
@@ -35,6 +36,8 @@ from weft.store.lease import Lease
 
 Watch = Callable[[State, Sequence[AnyEvent]], None]
 """Called with the state and the facts that are new, after each round that had any."""
+Foresee = Callable[[State, Sequence[todo.Action]], AnyEvent | None]
+"""Called with what is about to be done; a fact that it returns is recorded, and the plan made anew."""
 
 
 class Engine:
@@ -56,6 +59,7 @@ class Engine:
         unpack_before: Callable[[str], object] = lambda job: None,
         changed_inputs: Callable[[], str] = lambda: "",
         watch: Watch | None = None,
+        foresee: Foresee = lambda state, actions: None,
     ) -> None:
         self.study = study
         self.cases = cases
@@ -70,6 +74,7 @@ class Engine:
         self._unpack_before = unpack_before
         self._changed_inputs = changed_inputs
         self._watch = watch
+        self._foresee = foresee
         self._bundles = BundleWriter(study, folder, cases, backend.limits, backend.node, backend.share)
         self._provide = self._bundles.provide
         self._news: list[AnyEvent] = []
@@ -116,7 +121,7 @@ class Engine:
             over = todo.settled(self.study, self.state) or (not submit and not stopping)
             if over and not requests.waiting(self.folder.requests):
                 return
-            pause = self.backend.limits.poll_first if acted else pause * 1.3
+            pause = self.backend.limits.poll_first if acted else pause * GROWTH
             pause = min(pause, self.backend.limits.poll_most)
             self._sleep(pause)
 
@@ -131,6 +136,10 @@ class Engine:
         actions = todo.plan(self.study, self.state, limits, self._clock())
         if not submit:
             actions = [action for action in actions if not isinstance(action, todo.Submit)]
+        told = self._foresee(self.state, actions)
+        if told is not None:
+            self.record(told)
+            actions = todo.plan(self.study, self.state, limits, self._clock())  # as was chosen
         acted = False
         for together in _batches(actions, limits.batch):
             # No answer is no evidence: the next round plans the action again.

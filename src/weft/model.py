@@ -166,6 +166,10 @@ class Continue(Struct, frozen=True, kw_only=True):
     """The exit code that says "not finished yet"; None: only the end of the job's time cuts a case off."""
 
 
+PREFERENCES = ("balanced", "cheapest", "fastest")
+"""By what the way to pack jobs may be chosen."""
+
+
 class Study(Struct, frozen=True, kw_only=True):
     """A validated study: the user's file with globs, tables and ranges resolved."""
 
@@ -190,6 +194,10 @@ class Study(Struct, frozen=True, kw_only=True):
     notify: Mapping[str, str | bool] = {}
     """Who is told when a run is over, by way (``desktop``, ``mail``, ``command``, ``webhook``)."""
     backend: str = "local"
+    prefer: str = "balanced"
+    """Which of the possible ways to pack jobs is taken: "balanced", "cheapest" or "fastest"."""
+    max_su: float | None = None
+    """Service units that a run may be expected to cost at most; None is any."""
     settings: Mapping[str, Mapping[str, Any]] = {}
     """The backends' own tables, by name (``[local]`` …)."""
 

@@ -27,6 +27,7 @@ from weft.core.state import State
 from weft.core.summary import Summary, summarize
 from weft.engine import Engine
 from weft.errors import FolderError, NeedsDecision, UsageError, WeftError
+from weft.foresight import Foresight
 from weft.model import Case, Study
 from weft.store import journal, requests
 from weft.store.archive import unpack_job
@@ -132,6 +133,7 @@ def _engine(
         unpack_before=lambda job: unpack_job(folder, job, folder.before),
         changed_inputs=changed_inputs,
         watch=paced,
+        foresee=Foresight(study, backend),
     )
     if paced is not None:
         paced.engine = engine

@@ -21,6 +21,18 @@ EVERY: list[AnyEvent] = [
     ev.CancelAsked(at=1.0, id="1", jobs=["j"], cases=["a"]),
     ev.RetryAsked(at=1.0, id="2", cases=["a"]),
     ev.Held(at=1.0, why="w", hint="h", cancel=True),
+    ev.Predicted(
+        at=1.0,
+        choice="balanced",
+        at_once=2,
+        most_cases=8,
+        jobs=2,
+        wall_s=(10.0, 15.0, 20.0),
+        su=(0.5, 0.5, 0.6),
+        files=10,
+        spans={"RUNNING": 5.0},
+        basis="b",
+    ),
     ev.JobPlanned(
         at=1.0, job="j", kind=Kind.CASES, backend="local", cases=["a"], revision="r", minutes=1.5, slots=2
     ),

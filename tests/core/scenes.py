@@ -72,7 +72,7 @@ def jobs(*said: dict[str, Any]) -> pl.DataFrame:
         lists: dict[str, Any] = {name: [] for name, kind in columns.items() if isinstance(kind, pl.List)}
         row = {**numbers, **texts, **lists, **ORDINARY, "job": f"job-{number:04d}", **each}
         start = row["start"] or 1_780_000_000.0 + 3600 * number
-        phases = sum(row[name] for name in PHASE_COLUMNS)
+        phases = sum(row[name] or 0.0 for name in PHASE_COLUMNS)
         rows.append({**row, "start": start, "end": row["end"] or start + phases})
     return pl.DataFrame(rows, schema=columns)
 

@@ -15,6 +15,7 @@ TRIALS = dict(trials())
 @pytest.mark.parametrize("title", TRIALS)
 def test_what_the_page_shows_is_so(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path / ".home of weft"))
     trial = Trial(tmp_path)
     for block in TRIALS[title]:
         if block.lacks:

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.facts import Facts, study
 
-from weft.core.profile import profile_of
 from weft.model import Outcome
 from weft.render.records import results_json, results_text
-from weft.render.text import bar, columns, cut, fitting, profile_text, words
+from weft.render.text import bar, columns, cut, fitting, words
 from weft.store.folder import StudyFolder
 from weft.store.results import build_table
 
@@ -116,49 +115,6 @@ def test_results_as_json_are_a_document_with_its_version(tmp_path: Path) -> None
     assert (document["format"], document["name"], document["columns"]) == (1, "frame", made.columns)
     assert document["rows"] == made.to_dicts()
     assert json.loads(b"".join(results_json(made.clear())))["rows"] == []
-
-
-# The profile
-
-
-def profile(jobs: int) -> str:
-    facts = Facts([{"scale": number} for number in range(jobs)])
-    for case in facts.ids:
-        facts.run(case, wall=30.0)
-    return profile_text(profile_of(facts.facts))
-
-
-@pytest.mark.parametrize("jobs", [1, 12, 40])
-def test_a_profile_fits_and_tells_of_jobs_that_it_leaves_out(jobs: int) -> None:
-    text = profile(jobs)
-    assert max(map(len, text.splitlines())) <= 80
-    assert text.count("frame-ab12-") == min(jobs, 12)
-    assert ("shorter job" in text) == (jobs > 12)
-
-
-def test_a_profile_says_where_the_time_went() -> None:
-    text = profile(2)
-    assert "1 min 10 s, 2 jobs, 2 runs" in text
-    assert "in cases    1 min 00 s, 0.9 at a time" in text
-    assert "43 % of the slots' time was spent in cases" in text
-    assert "r  RUNNING" in text
-    assert "rrrr" in text
-    assert "####" in text
-    assert "the longest runs" in text
-    assert text.isascii()
-
-
-def test_a_profile_of_a_study_that_runs_says_so() -> None:
-    facts = Facts()
-    facts.ran(facts.plan(facts.ids), facts.ids[0])
-    text = profile_text(profile_of(facts.facts))
-    assert "so far" in text
-    assert "1/2" in text
-    assert "RUNNING now" in text
-
-
-def test_a_profile_of_nothing() -> None:
-    assert profile_text(profile_of(Facts().facts)) == "frame: nothing has run yet"
 
 
 def test_stories_name_paths_as_seen_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -403,6 +403,13 @@ def test_a_long_history_comes_in_pages(
     assert counted.asked.count("jobs.getJobHistory") == len(whole.entries) // 4 + 1
 
 
+def test_a_service_that_gives_shorter_pages_than_asked_for(session: Session, hello: str, home: Path) -> None:
+    whole = histories.read(session, hello)
+    shutil.rmtree(home / "histories")
+    counted = Counted(session, getJobHistory=lambda page, _: page[:5])
+    assert histories.read(counted, hello).entries == whole.entries  # type: ignore[arg-type]
+
+
 def test_a_service_that_does_not_heed_pages_is_not_asked_for_ever(session: Session, hello: str) -> None:
     entry = {"event": "JOB_USER_EVENT", "created": "2026-03-02T08:30:00Z"}
     counted = Counted(session, getJobHistory=lambda *_: [entry] * histories.PAGE)

@@ -8,7 +8,7 @@ from tests.tapis.defined import app, definition, system, without_nulls
 
 from weft.errors import WeftError
 from weft.tapis.apps import App
-from weft.tapis.sites import job_limit, site_of, site_queue
+from weft.tapis.sites import job_limit, queue_facts, site_of, site_queue
 from weft.tapis.systems import Queue, System
 
 FRONTERA = System(
@@ -95,3 +95,12 @@ def test_every_site_says_when_its_figures_were_read() -> None:
     for site in _sites():
         assert site.seen and site.queues
         assert all(queue.submit and queue.run <= queue.submit for queue in site.queues.values())
+
+
+def test_what_is_known_of_queues_goes_by_system_and_queue() -> None:
+    facts = queue_facts()
+    short = facts["stampede3", "skx-dev"]
+    assert (short.nodes, short.minutes, short.cores, short.memory_mb) == (16, 120, 48, 192_000)
+    assert (short.rate, short.submit, short.run, short.seen) == (1, 4, 2, "2026-04-15")
+    assert facts["ls6", "gpu-a100-small"].memory_mb is None
+    assert all((each.system, each.queue) == key and each.minutes for key, each in facts.items())

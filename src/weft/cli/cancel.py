@@ -49,7 +49,7 @@ def _names_a_job(word: str) -> bool:
 
 
 def _what(jobs: list[str], cases: list[str], stop: str, give_up: str) -> str:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     named = ((stop, jobs, "job"), (give_up, cases, "case"))
     parts = [f"{verb} {count(len(words), noun)}" for verb, words, noun in named if words]

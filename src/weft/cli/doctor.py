@@ -170,8 +170,8 @@ def _shell() -> Finding:
 
 
 def _machine() -> Iterator[Finding]:
+    from weft.core.quantities import size
     from weft.node import runner
-    from weft.render.quantities import size
 
     cores, memory = runner.available_cores(), runner.available_memory()
     yield Finding("ok", "cores", f"{cores} may be used: so many one-core cases at a time")
@@ -186,7 +186,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
 
 def _disk(name: str, folder: Path, remedy: str) -> Finding:
     """May we write there, and how much?"""
-    from weft.render.quantities import size
+    from weft.core.quantities import size
 
     try:
         with tempfile.TemporaryFile(dir=folder):

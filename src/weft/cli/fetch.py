@@ -31,7 +31,7 @@ def command(
         )
     from weft.api import Study
     from weft.cli.report import failed_cases, shown_path
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     loaded = Study.load(study)
     if failed and not loaded.status().failed:

@@ -22,6 +22,7 @@ from weft.errors import Exit, StudyFileError, UsageError, WeftError
 COMMANDS = (
     "init",
     "plan",
+    "check",
     "run",
     "status",
     "results",
@@ -30,6 +31,7 @@ COMMANDS = (
     "cancel",
     "fetch",
     "profile",
+    "history",
     "share",
     "login",
     "logout",

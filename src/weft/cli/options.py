@@ -40,6 +40,24 @@ def rerun_option(function: Function) -> Function:
     )(function)
 
 
+def packing_options(function: Function) -> Function:
+    """``--cheapest``, ``--fastest``, ``--balanced`` and ``--max-su``: how to pack jobs, and what they may cost."""
+    told = {
+        "cheapest": "Pack the jobs so that they cost least.",
+        "fastest": "Pack the jobs so that the last one is over first.",
+        "balanced": "All jobs that may run at once, unless fewer are as fast and cost less (the default).",
+    }
+    for word, text in reversed(told.items()):
+        function = click.option(f"--{word}", "prefer", flag_value=word, help=text)(function)
+    return click.option(
+        "--max-su",
+        metavar="N",
+        type=click.FloatRange(min=0, min_open=True),
+        default=None,
+        help="Refuse to run what may cost more service units than this (exit code 5).",
+    )(function)
+
+
 def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """The study, and the other words: the first word is the study if it is a study's folder or ends in ``.toml``."""
     if words and _names_a_study(words[0]):

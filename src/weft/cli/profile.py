@@ -1,4 +1,4 @@
-"""``weft profile``: where the time went, of a study or of any jobs of a Tapis account."""
+"""``weft profile``: where the time went, of a study or of any jobs, what that means, and what to change."""
 
 from __future__ import annotations
 
@@ -7,56 +7,92 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import HERE, json_option
-from weft.cli.screen import is_terminal
-from weft.errors import Exit, UsageError, WeftError
+from weft.cli.options import HERE, at, json_option
+from weft.cli.screen import colours, is_terminal
+from weft.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from weft.core.profile import Profile
-    from weft.tapis.histories import History
+    from weft.core.analysis import Analysis
 
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _AGO = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdw])")
+_WAYS = ("app", "system", "queue", "study", "week", "outcome", "phase")
+_COLOURS = {"title": None, "failure": "red", "waste": "yellow", "note": "cyan", "code": "green"}
 
 
-@click.command("profile", short_help="Say where the time went.")
-@click.argument("words", nargs=-1, metavar="[STUDY | UUID...]")
+@click.command("profile", short_help="Say where the time went, and what to change.")
+@click.argument("words", nargs=-1, metavar="[STUDY | UUID... | ID... | FILE...]")
 @click.option("--tapis", is_flag=True, help="Of the jobs of a Tapis account that have these UUIDs.")
 @click.option(
     "--app", metavar="APP", default="", help="Of all jobs of this Tapis app; * stands for anything."
 )
 @click.option("--all", "everything", is_flag=True, help="Of all jobs of the Tapis account.")
+@click.option("--slurm", is_flag=True, help="Of these jobs of this machine's Slurm; none: all of yours.")
+@click.option("--from", "files", is_flag=True, help="Of the jobs in these files: histories, sacct, journals.")
 @click.option(
-    "--since", metavar="WHEN", default="", help="With --app or --all: made since 12h, 30d, 4w or 2026-03-01."
+    "--since",
+    metavar="WHEN",
+    default="",
+    help="With --app, --all or --slurm: made since 12h, 30d, 4w or 2026-03-01.",
+)
+@click.option("--by", metavar="WAY", type=click.Choice(_WAYS), help=f"Totals by {', '.join(_WAYS)}.")
+@click.option("--suggest", is_flag=True, help="Print the [resources] that the next study should ask for.")
+@click.option(
+    "-o",
+    "--out",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write it: .html, .png, .svg, .csv, .parquet, .json, or .trace.json for Perfetto.",
 )
 @click.option("--base-url", metavar="URL", default="", help="Which Tapis, with logins at several.")
 @json_option("Print one JSON document.")
 def command(
-    words: tuple[str, ...], tapis: bool, app: str, everything: bool, since: str, base_url: str, as_json: bool
+    words: tuple[str, ...],
+    *,
+    tapis: bool,
+    app: str,
+    everything: bool,
+    slurm: bool,
+    files: bool,
+    since: str,
+    by: str | None,
+    suggest: bool,
+    out: tuple[Path, ...],
+    base_url: str,
+    as_json: bool,
 ) -> int:
-    """Say where the time went: jobs, the runner's own steps, cases, idle slots.
+    """Say where the time went, what that means, and what to change: findings, phases, transfers, jobs, cases.
 
     Works while the study runs.
 
     With --tapis, --app or --all: of any jobs of your Tapis account, whether weft launched them or not, by
-    their histories. What was read of a job that is over is kept, and not asked for again.
+    their histories. With --slurm: by the accounts of Slurm. With --from: by files that hold either.
     """
-    chosen = [name for name, given in (("--tapis", tapis), ("--app", app), ("--all", everything)) if given]
+    flags = {"--tapis": tapis, "--app": app, "--all": everything, "--slurm": slurm, "--from": files}
+    chosen = [name for name, given in flags.items() if given]
     _check(words, chosen, since)
-    if not chosen:
-        return _of_study(words[0] if words else HERE, as_json)
-    from weft.tapis.histories import find, read_all
-    from weft.tapis.login import session
-
-    began = since_when(since, time.time()) if since else None
-    with session(base_url) as speaking:
-        uuids = words if tapis else find(speaking, app=app, since=began)
-        found, problems = read_all(speaking, uuids)
-    return _of_jobs(found, problems, as_json)
+    for path in out:
+        _writer(path)  # before any work is done for a file that nobody can write
+    source = chosen[0] if chosen else ""
+    if source in ("", "--from", "--slurm"):
+        found = _here(source, words, since)
+    else:
+        found = _of_tapis(words if tapis else None, app, since, base_url)
+    for path in out:
+        _write(path, found)
+    if suggest:
+        _suggest(found, source, words, as_json=as_json)
+    elif by:
+        _print_groups(found, by, as_json=as_json)
+    else:
+        _print(found, out, as_json=as_json)
+    return _tell_problems(found, named=tapis or (slurm and bool(words)))
 
 
 def since_when(text: str, now: float) -> float:
@@ -78,53 +114,165 @@ def _check(words: Sequence[str], chosen: list[str], since: str) -> None:
     if chosen == ["--tapis"]:
         if not words:
             raise UsageError("--tapis needs the UUIDs of jobs", hint="--all is of all jobs of the account")
-    elif chosen and words:
+    elif chosen == ["--from"]:
+        if not words:
+            raise UsageError("--from needs files", hint="as in: weft profile --from history.json")
+    elif chosen in (["--app"], ["--all"]) and words:
         raise UsageError(f"{chosen[0]} finds jobs by itself", hint="--tapis is of jobs that are named")
-    elif len(words) > 1:
+    elif not chosen and len(words) > 1:
         raise UsageError("one study at a time", hint="--tapis is of jobs, named by their UUIDs")
-    if since and chosen not in (["--app"], ["--all"]):
-        raise UsageError("--since belongs to --app or --all", hint=hint)
+    if since and chosen not in (["--app"], ["--all"], ["--slurm"]):
+        raise UsageError("--since belongs to --app, --all or --slurm", hint=hint)
 
 
-def _of_study(study: str, as_json: bool) -> int:
+# Finding the jobs
+
+
+def _here(source: str, words: Sequence[str], since: str) -> Analysis:
+    from weft import profiling
+
+    if source == "--slurm":
+        began = since_when(since, time.time()) if since else None
+        return profiling.of_slurm(words, since=began)
+    if source == "--from":
+        return profiling.of_files([Path(word) for word in words])
     from weft.api import Study
 
-    found = Study.load(study).profile()
-    if as_json:
-        _print_json(found)
-    else:
-        from weft.render.text import profile_text
-
-        click.echo(profile_text(found))
-    return Exit.DONE
+    study = words[0] if words else HERE
+    return Study.load(study).analysis(place=at(study))
 
 
-def _of_jobs(found: list[History], problems: list[tuple[str, WeftError]], as_json: bool) -> int:
-    from weft.render.text import jobs_text
-    from weft.tapis.histories import profile
+def _of_tapis(uuids: Sequence[str] | None, app: str, since: str, base_url: str) -> Analysis:
+    from weft import profiling
+    from weft.tapis.histories import find
+    from weft.tapis.login import session
 
-    made = profile(found)
-    if as_json:
-        _print_json(made, problems=[{"job": uuid, "what": str(problem)} for uuid, problem in problems])
-    elif found or not problems:
-        click.echo(jobs_text(made, width=_width()))
-    for _, problem in problems:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {problem}", err=True)
-    return Exit.PROBLEM if problems else Exit.DONE
+    began = since_when(since, time.time()) if since else None
+    with session(base_url) as speaking:
+        wanted = find(speaking, app=app, since=began) if uuids is None else uuids
+        return profiling.of_tapis(speaking, wanted)
 
 
-def _width() -> int:
-    """The terminal's, where names have more room than a pipe gives them."""
-    import shutil
-
-    from weft.render.text import WIDTH
-
-    return max(WIDTH, shutil.get_terminal_size().columns) if is_terminal(sys.stdout) else WIDTH
+# Telling
 
 
-def _print_json(found: Profile, **more: object) -> None:
-    from msgspec import structs
-
+def _print(found: Analysis, written: Sequence[Path], *, as_json: bool) -> None:
     from weft.cli.progress import print_json
 
-    print_json({**structs.asdict(found), **more})
+    if as_json:
+        from weft.render.profiledata import analysis_data
+
+        print_json(analysis_data(found))
+    elif written:
+        for path in written:
+            click.echo(f"written: {path}")
+    elif found.profile.jobs or not found.problems:
+        _print_text(found)
+
+
+def _tell_problems(found: Analysis, *, named: bool) -> int:
+    """Say what could not be read; it is an error if it was named, or if there is nothing else."""
+    bad = named or not found.profile.jobs
+    label = (
+        click.style("error:", fg="red", bold=True) if bad else click.style("note:", fg="yellow", bold=True)
+    )
+    for problem in found.problems:
+        click.echo(f"{label} {problem}", err=True)
+    return Exit.PROBLEM if bad and found.problems else Exit.DONE
+
+
+def _print_text(found: Analysis) -> None:
+    import shutil
+
+    from weft.render.profiletext import analysis_text
+    from weft.render.text import WIDTH
+
+    terminal = is_terminal(sys.stdout)
+    width = max(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
+    click.echo(analysis_text(found, width, _coloured if colours(sys.stdout) else lambda text, _: text))
+
+
+def _coloured(text: str, kind: str) -> str:
+    return click.style(text, fg=_COLOURS.get(kind), bold=kind != "code")
+
+
+def _print_groups(found: Analysis, by: str, *, as_json: bool) -> None:
+    from weft.cli.progress import print_json
+    from weft.core.groups import groups
+
+    table = groups(found.jobs, by)
+    if as_json:
+        print_json({"by": by, "groups": table.to_dicts()})
+        return
+    from weft.render.profiletext import groups_text
+
+    click.echo(groups_text(table, by))
+
+
+def _suggest(found: Analysis, source: str, words: Sequence[str], *, as_json: bool) -> None:
+    from weft.cli.progress import print_json
+    from weft.core.rightsizing import suggest
+
+    study = None
+    if not source:
+        from weft.api import Study
+
+        study = Study.load(words[0] if words else HERE).spec
+    suggestion = suggest(study, found.jobs, found.cases)
+    if as_json:
+        from msgspec import structs
+
+        print_json(structs.asdict(suggestion))
+        return
+    for line in suggestion.evidence:
+        click.echo(f"# {line}")
+    for line in suggestion.lines:
+        click.echo(line)
+
+
+# Files
+
+_KINDS = (".trace.json", ".html", ".png", ".svg", ".csv", ".parquet", ".json")
+
+
+def _writer(path: Path) -> str:
+    """The kind of file that its name asks for."""
+    kind = next((ending for ending in _KINDS if path.name.lower().endswith(ending)), "")
+    if not kind:
+        hint = f"end its name in {', '.join(_KINDS)}"
+        raise UsageError("nobody can tell what this file is to be", where=str(path), hint=hint)
+    return kind
+
+
+def _write(path: Path, found: Analysis) -> None:
+    from weft.store.folder import disk_problem
+
+    data = _rendered(_writer(path), found)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise disk_problem(error, path) from error
+
+
+def _rendered(kind: str, found: Analysis) -> bytes:
+    if kind == ".html":
+        from weft.render.html import html
+
+        return html(found).encode()
+    if kind in (".png", ".svg"):
+        from weft.render.plots import picture
+
+        return picture(found, "png" if kind == ".png" else "svg")
+    if kind == ".trace.json":
+        from weft.render.trace import trace
+
+        return trace(found)
+    if kind == ".json":
+        import json
+
+        from weft.render.profiledata import analysis_data
+
+        return json.dumps(analysis_data(found)).encode()
+    from weft.render.tables import csv, parquet
+
+    return csv(found) if kind == ".csv" else parquet(found)

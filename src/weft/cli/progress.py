@@ -14,9 +14,9 @@ import click
 from weft.cli.report import as_data, counts, last_words
 from weft.cli.screen import FORMAT, is_terminal
 from weft.core.events import AnyEvent, CaseEnded
+from weft.core.quantities import duration, rate
 from weft.core.summary import Summary
 from weft.model import Outcome
-from weft.render.quantities import duration, rate
 from weft.render.text import cut
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from msgspec import Struct
 from weft.cli.options import addressed
 from weft.core.books import CaseState
 from weft.core.events import CaseEnded, JobEnded
+from weft.core.quantities import count
 from weft.core.state import CONTINUATIONS, INTERRUPTIONS, State
 from weft.core.summary import Summary
 from weft.errors import Exit
 from weft.model import Outcome, Status
-from weft.render.quantities import count
 
 if TYPE_CHECKING:
     from weft.api import Study

@@ -48,7 +48,7 @@ def command(
 
 
 def _put(file: str, write: Callable[[Study, Any], bytes], study: Study, table: Any) -> None:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
     from weft.store.resultfile import write_file
 
     data = write(study, table)

@@ -21,7 +21,7 @@ def command(words: tuple[str, ...], no_run: bool, rerun: bool | None, as_json: b
     """
     from weft.api import Study
     from weft.cli.run import decision, watched
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     study, cases = split_study(words)
     loaded = Study.load(study)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import at, json_option, rerun_option, study_argument
+from weft.cli.options import at, json_option, packing_options, rerun_option, study_argument
 from weft.cli.screen import is_terminal
 from weft.errors import Exit
 
@@ -30,17 +30,34 @@ if TYPE_CHECKING:
     default=None,
     help="Try N cases spread over the space first, to learn how long a case takes.",
 )
+@packing_options
 @click.option("--detach", is_flag=True, help="Go on without this terminal; `weft status` tells how it goes.")
 @rerun_option
+@click.option("--no-check", is_flag=True, help="Leave out the checklist that a run begins with.")
 @json_option("Print progress as JSON lines.")
-def command(study: str, on: str, pilot: int | None, detach: bool, rerun: bool | None, as_json: bool) -> int:
+def command(
+    study: str,
+    on: str,
+    pilot: int | None,
+    prefer: str | None,
+    max_su: float | None,
+    detach: bool,
+    rerun: bool | None,
+    no_check: bool,
+    as_json: bool,
+) -> int:
     """Run the cases that are not done yet, and watch until nothing is left to do.
 
     Ctrl-C lets go of the study without stopping its jobs; `weft run` takes it up again.
+
+    What `weft check` finds is said first, and a check that fails stops the run before anything is sent.
     """
     from weft.api import Study
+    from weft.cli.check import before_run
 
-    loaded = Study.load(study, on=on)
+    loaded = Study.load(study, on=on, prefer=prefer or "", max_su=max_su)
+    if not no_check:
+        before_run(loaded, at(study), pilot=bool(pilot), as_json=as_json)
     decide = decision(rerun, as_json)
     if detach:
         return _detach(loaded, at(study), pilot or 0, decide, as_json)
@@ -70,7 +87,7 @@ def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json:
     """Say how a run ended, and return the exit code that says the same."""
     from weft.cli import report
     from weft.cli.progress import print_json
-    from weft.render.quantities import duration
+    from weft.core.quantities import duration
 
     code = report.exit_code(summary)
     found = report.reasons(study) if summary.failed else []
@@ -100,7 +117,7 @@ def decision(rerun: bool | None, as_json: bool) -> Decide | str | None:
 
 
 def _ask(question: Question) -> str:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     click.echo(f"Changed since the last run: {', '.join(question.changed)}.")
     click.echo(f"Results from before: {count(question.results, 'case')}.")

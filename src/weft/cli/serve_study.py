@@ -78,7 +78,7 @@ def _run(file: Path, where: str, settings: dict[str, Any]) -> Any:
     """Run the copy of a study, tell how it went, and return its table."""
     from weft.api import Study
     from weft.cli import report
-    from weft.render.quantities import duration
+    from weft.core.quantities import duration
 
     study = Study.load(file, on="tapis" if settings else "local")
     if settings:

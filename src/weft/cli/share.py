@@ -88,7 +88,7 @@ _FOLDER = {
 
 
 def _counted(told: Iterable[Told]) -> str:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     counts = Counter(str(each.status) for each in told)
     return ", ".join(

@@ -54,13 +54,13 @@ def _watched(study: Study, as_json: bool) -> Summary:
 
 def _print(study: Study, summary: Summary, place: str) -> None:
     from weft.cli import report
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     click.echo(f"{summary.name} on {summary.backend}: {report.standing(summary)}")
     click.echo(f"  cases  {report.counts(summary)}")
     click.echo(f"  jobs   {_jobs(summary)}")
     if summary.running_by and summary.eta_s:
-        from weft.render.quantities import duration
+        from weft.core.quantities import duration
 
         click.echo(f"  left   about {duration(summary.eta_s)}")
     if summary.retired:

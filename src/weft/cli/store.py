@@ -201,7 +201,7 @@ def _agree(entries: Sequence[Kept], yes: bool) -> None:
     """Ask whether these may be removed; Abort if not."""
     if yes or not entries:
         return
-    from weft.render.quantities import count, size
+    from weft.core.quantities import count, size
 
     what = f"{count(sum(len(kept.files) for kept in entries), 'file')}, {size(sum(kept.bytes for kept in entries))}"
     if not is_terminal(sys.stdin):
@@ -242,7 +242,7 @@ def _outcome(done: Refreshed) -> Row:
 
 
 def _named(paths: Sequence[str]) -> str:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     if list(paths) == [""]:
         return "the file"
@@ -268,7 +268,7 @@ def _show(stores: Sequence[tuple[Where, Sequence[Row]]], as_json: bool) -> None:
 
 
 def _print(row: Row) -> None:
-    from weft.render.quantities import count, moment, size
+    from weft.core.quantities import count, moment, size
 
     now = time.time()
     state = f": {row['state']}" if row["state"] else ""

@@ -35,6 +35,8 @@ class Forecast(Struct, frozen=True, kw_only=True):
     """Least, likely, most: from the first submission to the end of the last job."""
     su: tuple[float, float, float] | None
     """The same of what is charged; None where nothing is."""
+    node_hours: tuple[float, float, float] | None = None
+    """The same, whatever one costs."""
     files: int
     """Files that the service moves, in and out."""
     spans: Mapping[str, float]

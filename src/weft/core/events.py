@@ -117,6 +117,30 @@ class Held(Event, frozen=True, kw_only=True, gc=False):
     cancel: bool = False
 
 
+class Predicted(Event, frozen=True, kw_only=True, gc=False):
+    """How the jobs to come are packed, and what they will take: told before the first of them is submitted."""
+
+    choice: str
+    """By which rule this way of packing was chosen: "balanced", "cheapest" or "fastest"."""
+    at_once: int
+    """Jobs that are live at once, at most."""
+    most_cases: int
+    """Cases in one job, at most."""
+    slots: int | None = None
+    """Cases at a time; None leaves it to the backend and the runner."""
+    jobs: int
+    wall_s: tuple[float, float, float]
+    """Seconds, least, likely and most: from the first submission to the end of the last job."""
+    su: tuple[float, float, float] | None = None
+    """Service units, likewise; None where nothing is charged, or nobody knows the rate."""
+    files: int = 0
+    """That the service moves."""
+    spans: dict[str, float] = {}
+    """Likely seconds of one job, by phase."""
+    basis: str = ""
+    """What it rests on."""
+
+
 # The life of a job
 
 
@@ -242,6 +266,12 @@ class HistoryRead(Event, frozen=True, kw_only=True, gc=False):
     job: str
     phases: list[tuple[Phase, float]]
     transfers: list[Transfer] = []
+    cpu: float = 0.0
+    """Processor seconds of all its processes; 0 where it is not told."""
+    memory: int = 0
+    """Peak of its largest process, in bytes; 0 where it is not told."""
+    notes: list[str] = []
+    """What is wrong with the account, a sentence each."""
 
 
 class CancelSent(Event, frozen=True, kw_only=True, gc=False):
@@ -362,6 +392,7 @@ AnyEvent = (
     | CancelAsked
     | RetryAsked
     | Held
+    | Predicted
     | JobPlanned
     | JobSubmitSent
     | JobNotFound

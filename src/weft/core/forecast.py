@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.core.packing import node_hours, pack, usual_seconds
-from weft.core.plan import step_bundle, step_due, waiting
+from weft.core.packing import at_most
+from weft.core.plan import upcoming
+from weft.core.shapes import Ways
 from weft.core.state import State
 from weft.core.summary import summarize
-from weft.model import Bundle, Case, Kind, Limits, Study
+from weft.model import Bundle, Case, Charge, Limits, Study
 
 _CASES_PER_EVENT = 1000
 
@@ -52,6 +53,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     node_hours: float | None = None
     su: float | None = None
     """What the site charges at most: if every job runs for as long as it asks for; None where nothing is charged."""
+    ways: Ways | None = None
+    """The ways to pack, what each would take and cost, and which one is taken; None where nobody can tell."""
     notes: tuple[str, ...] = ()
     """What the backend has to say: what it cannot do, what will soon stand in the way."""
 
@@ -90,24 +93,9 @@ def forecast(
     new = tuple(case_id for case_id in cases if case_id not in state.cases)
     asked = question(state, now)
     state.apply_all([now, *extension(state, cases, now.at)])
-    due = list(waiting(study, state))
-    before = [Kind.BEFORE] if step_due(study, state, Kind.BEFORE) else []
-    after = [Kind.AFTER] if study.after and (due or before or step_due(study, state, Kind.AFTER)) else []
-    bundles = pack(
-        due,
-        study.resources,
-        limits,
-        jobs=max(limits.max_jobs, -(-len(due) // limits.max_cases)),
-        seconds=usual_seconds(case for _, case in state.present()),
-    )
-    bundles = [
-        *(step_bundle(study, kind, state, limits) for kind in before),
-        *bundles,
-        *(step_bundle(study, kind, state, limits) for kind in after),
-    ]
-    charge = limits.charge
-    hours = sum(node_hours(bundle.minutes or 0.0, charge) for bundle in bundles) if charge else None
+    bundles = upcoming(study, state, limits)
     counts = summarize(study, state, limits)
+    hours, su = at_most(bundles, limits.charge)
     return Planned(
         total=len(cases),
         new=new,
@@ -120,6 +108,14 @@ def forecast(
         hold=counts.hold,
         bundles=tuple(bundles),
         node_hours=hours,
-        su=hours * charge.rate if hours is not None and charge and charge.rate is not None else None,
+        su=su,
         eta_s=counts.eta_s,
     )
+
+
+def as_chosen(planned: Planned, ways: Ways | None, charge: Charge | None) -> Planned:
+    """The same with the jobs of the way to pack that is taken."""
+    if ways is None:
+        return planned
+    hours, su = at_most(ways.chosen.bundles, charge)
+    return structs.replace(planned, ways=ways, bundles=ways.chosen.bundles, node_hours=hours, su=su)

@@ -1,37 +1,44 @@
 """The time of one job: its phases without gaps, the runner's spans within RUNNING, its transfers. PURE.
 
 A phase lasts from the moment it was first seen to the moment the next one was. What was seen by asking from time to
-time gives way to the service's own account, where there is one (``HistoryRead``); weft's own first and last phases
-stay. COLLECTING then begins where the account ends, so the time until weft noticed is in it. The service's clock is
-not ours: an account that has the job made before weft asked for it, or after weft knew of it, is moved as a whole.
+time gives way to the service's own account, where there is one (``HistoryRead``), put on our clock (``clocks.py``);
+weft's own first and last phases stay. COLLECTING then begins where the account ends, so the time until weft noticed
+is in it.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from weft.core import events as ev
-from weft.core.lateness import lateness
+from weft.core.clocks import Clock, clock_of, on_our_clock
+from weft.core.lateness import WHOLE_SECOND, between_looks, lateness
 from weft.core.signs import signs_in
+from weft.core.transfers import MOVED_IN, TransferProfile, profiles, together
 from weft.model import Kind, Outcome, Phase
+
+__all__ = ["JobProfile", "JobTime", "Span", "TransferProfile", "together"]
 
 _BEFORE = (Phase.PLANNED, Phase.UPLOADING)
 _AFTER = (Phase.COLLECTING, Phase.ENDED)
-_MOVED_IN: dict[Phase, Literal["inputs", "archive"]] = {
-    Phase.STAGING_INPUTS: "inputs",
-    Phase.ARCHIVING: "archive",
-}
+_OUR_DOING = (*_BEFORE, Phase.COLLECTING)
+"""Phases that weft itself ends, and need not look for."""
 
 _ITS_OWN = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
 """Ends that a case is itself to blame for."""
 
-Move = tuple[Phase, float]
-"""A phase, and when it began."""
+
+class Move(NamedTuple):
+    """A phase, when it began, and who told so."""
+
+    phase: Phase
+    at: float
+    source: str
 
 
-class Span(Struct, frozen=True, kw_only=True):
+class Span(Struct, frozen=True, kw_only=True, gc=False):
     """A stretch of a job's time; seconds since the epoch."""
 
     name: str
@@ -40,30 +47,13 @@ class Span(Struct, frozen=True, kw_only=True):
     open: bool = False
     """It is not over: ``end`` is the last moment known of."""
     uncertain: float = 0.0
-    """So many seconds before ``end`` may it have been over, since the service looks only from time to time."""
+    """So many seconds before ``end`` may it have been over; by Slurm's accounts, as many after it, too."""
+    source: str = "weft"
+    """Who told of its end: "node" (the runner), "tapis", "slurm", or "weft" itself, by looking."""
 
     @property
     def seconds(self) -> float:
         return self.end - self.start
-
-
-class TransferProfile(Struct, frozen=True, kw_only=True):
-    """One transfer, or all of a kind together; seconds, 0 where the service does not tell."""
-
-    into: str
-    """What for: "inputs" or "archive"."""
-    transfers: int = 1
-    files: int = 0
-    bytes: int = 0
-    waiting_s: float = 0.0
-    """Asked for, and not begun."""
-    copying_s: float = 0.0
-    unnoticed_s: float = 0.0
-    """Over, and the job did not go on yet."""
-    files_per_s: float = 0.0
-    """While it copied."""
-    status: str = ""
-    why: str = ""
 
 
 class JobProfile(Struct, frozen=True, kw_only=True):
@@ -114,7 +104,7 @@ class JobProfile(Struct, frozen=True, kw_only=True):
     cpu_s: float = 0.0
     longest_s: float = 0.0
     memory: int = 0
-    """The largest peak of any of its cases, in bytes; 0 where nobody measured it."""
+    """The largest peak of any of its cases (of its processes, if nobody told of cases), in bytes; 0: not measured."""
     read: int = 0
     written: int = 0
     files: int = 0
@@ -133,16 +123,24 @@ class JobProfile(Struct, frozen=True, kw_only=True):
     def end(self) -> float:
         return self.phases[-1].end
 
+    @property
+    def useful_s(self) -> float:
+        """Seconds in which its cases could run; of a job that has none, in which it could."""
+        useful, spans = ("CASES", self.runner) if self.cases else ("RUNNING", self.phases)
+        return sum(span.seconds for span in spans if span.name == useful)
+
 
 class JobTime:
     """What is gathered of one job."""
 
     def __init__(self, event: ev.JobPlanned) -> None:
         self.id, self.kind, self.backend = event.job, event.kind, event.backend
-        self.moves: list[Move] = [(Phase.PLANNED, event.at)]
+        self.moves = [Move(Phase.PLANNED, event.at, event.by)]
         self.account: ev.HistoryRead | None = None
         self.made_between = (event.at, float("inf"))
         """When we asked for the job, and when we knew that it exists."""
+        self.asked_for = False
+        """weft launched it: nothing that it did was before that."""
         self.count = len(event.cases)
         self.open = set(event.cases)
         self.native = self.host = ""
@@ -166,23 +164,24 @@ class JobTime:
     # Hearing
 
     def move(self, phase: Phase, at: float) -> None:
-        if phase is not self.moves[-1][0]:
-            self.moves.append((phase, at))
+        if phase is not self.moves[-1].phase:
+            self.moves.append(Move(phase, at, self.planned.by))
 
     def sent(self, at: float) -> None:
-        if self.moves[-1][0] is Phase.PLANNED:
+        self.asked_for = True
+        if self.moves[-1].phase is Phase.PLANNED:
             self.made_between = (at, float("inf"))
         self.move(Phase.UPLOADING, at)
 
     def submitted(self, native: str, at: float) -> None:
         self.native = native
         self.made_between = (self.made_between[0], at)
-        if self.moves[-1][0] in _BEFORE:
+        if self.moves[-1].phase in _BEFORE:
             self.move(Phase.PENDING, at)
 
     def did(self, event: ev.SpanEnded) -> None:
         # By its start, since the node's records may be read twice.
-        span = Span(name=event.span, start=event.start, end=max(event.start, event.at))
+        span = Span(name=event.span, start=event.start, end=max(event.start, event.at), source="node")
         self.spans[event.span, event.start] = span
 
     def ran(self, event: ev.CaseEnded) -> bool:
@@ -212,73 +211,109 @@ class JobTime:
 
     # Telling
 
-    def phases(self, until: float) -> list[Span]:
+    def clock(self) -> Clock:
+        """The clock of the service's account."""
+        if self.account is None or not self.account.phases:
+            return Clock()
+        over = next((move.at for move in self.moves if move.phase in _AFTER), float("inf"))
+        return clock_of(self.account, *self.made_between, over if self.asked_for else float("inf"))
+
+    def phases(self, until: float, clock: Clock) -> list[Span]:
         """The job's time in phases, without gaps."""
-        moves = self._with_running(self._with_account())
+        moves = self._with_running(self._with_account(clock))
         spans = []
-        start = moves[0][1]
-        for place, (phase, _) in enumerate(moves):
-            last = place + 1 == len(moves)
-            if phase is Phase.ENDED:
+        start = moves[0].at
+        for move, following in zip(moves, [*moves[1:], None], strict=True):
+            if move.phase is Phase.ENDED:
                 break
-            end = max(start, until if last else moves[place + 1][1])
-            late = 0.0 if last else self._late(phase, end - start)
-            spans.append(Span(name=phase.value, start=start, end=end, open=last, uncertain=late))
+            end = max(start, following.at if following else until)
+            source = following.source if following else move.source
+            late = self._late(move.phase, start, end, source, clock.pace) if following else 0.0
+            spans.append(
+                Span(
+                    name=move.phase.value,
+                    start=start,
+                    end=end,
+                    open=not following,
+                    uncertain=late,
+                    source=source,
+                )
+            )
             start = end
         return spans
 
-    def _with_account(self) -> list[Move]:
+    def _with_account(self, clock: Clock) -> list[Move]:
         """The moves, with the service's account in the place of what was seen of the phases that are its own."""
         if self.account is None or not self.account.phases:
             return list(self.moves)
-        told = self._on_our_clock(self.account.phases)
-        over = next((at for phase, at in told if phase is Phase.ENDED), None)
-        before = [move for move in self.moves if move[0] in _BEFORE]
-        after = [move for move in self.moves if move[0] in _AFTER]
+        by = self.account.by
+        ours = clock.ours
+        told = [Move(phase, ours(at), by) for phase, at in self.account.phases]
+        over = next((move.at for move in told if move.phase is Phase.ENDED), None)
+        before = [move for move in self.moves if move.phase in _BEFORE]
+        after = [move for move in self.moves if move.phase in _AFTER]
         if over is not None:
-            closed = self.outcome is not None
-            after = [(Phase.COLLECTING, over), *([(Phase.ENDED, max(over, after[-1][1]))] if closed else [])]
-        moves = [*before, *(move for move in told if move[0] is not Phase.ENDED), *after]
+            ended = after[-1] if self.outcome is not None else None
+            after = [Move(Phase.COLLECTING, over, by)]
+            if ended:
+                after.append(ended._replace(at=max(over, ended.at)))
+        moves = [*before, *(move for move in told if move.phase is not Phase.ENDED), *after]
         # What weft did not do, for a job that it did not launch, takes no time and is no phase.
-        return [
+        ends = [*(move.at for move in moves[1:]), float("inf")]
+        kept = [
             move
-            for move, (_, ends) in zip(moves, [*moves[1:], (Phase.ENDED, float("inf"))], strict=True)
-            if move[0] not in (*_BEFORE, Phase.COLLECTING) or ends > move[1]
+            for move, end in zip(moves, ends, strict=True)
+            if move.phase not in _OUR_DOING or end > move.at
         ]
-
-    def _on_our_clock(self, told: list[Move]) -> list[Move]:
-        earliest, latest = self.made_between
-        made = told[0][1]
-        wrong = min(max(made, earliest), latest) - made
-        return [(phase, at + wrong) for phase, at in told]
+        return kept if any(move.phase is not Phase.ENDED for move in kept) else moves
 
     def _with_running(self, moves: list[Move]) -> list[Move]:
         """The moves, with RUNNING from when the runner was at work, even if that was seen late or never."""
         if self.runner_at is None:
             return moves
-        known = [phase for phase, _ in moves]
+        known = [move.phase for move in moves]
         after = (Phase.ARCHIVING, *_AFTER)
         if Phase.RUNNING in known:
             place = known.index(Phase.RUNNING)
-            moves[place] = (Phase.RUNNING, min(moves[place][1], self.runner_at))
+            if self.runner_at <= moves[place].at:
+                moves[place] = Move(Phase.RUNNING, self.runner_at, "node")
         else:
             place = next((i for i, phase in enumerate(known) if phase in after), len(known))
-            at = self.runner_at if place == len(known) else min(self.runner_at, moves[place][1])
-            moves.insert(place, (Phase.RUNNING, at))
+            at = self.runner_at if place == len(known) else min(self.runner_at, moves[place].at)
+            moves.insert(place, Move(Phase.RUNNING, at, "node"))
         return moves
 
-    def _late(self, phase: Phase, seconds: float) -> float:
-        if phase is Phase.QUEUED and self.runner_at is not None:
-            return 0.0  # the runner told when it began
-        into = _MOVED_IN.get(phase)
-        if into and self.account is not None:
-            files = [transfer for transfer in self.account.transfers if transfer.into == into]
-            if all(transfer.ended for transfer in files):
-                return 0.0  # the service told when they had arrived
-        return lateness(self.backend, phase, seconds)
+    def _late(self, phase: Phase, start: float, end: float, source: str, pace: float) -> float:
+        """So many seconds before its end may a phase have been over, of which this source told."""
+        if phase in _OUR_DOING or source == "node":
+            return 0.0
+        if source == "slurm":
+            return WHOLE_SECOND
+        late, seconds = 0.0, end - start
+        if pace and not self._arrivals_are_told(phase):
+            late = lateness(self.backend, phase, seconds / pace) * pace
+        if source == "weft":
+            late += between_looks(self.backend, seconds)
+        if phase is Phase.RUNNING and self.told is not None and start <= self.told.at <= end:
+            late = min(late, end - self.told.at)  # until its last word, the runner was at work
+        return min(late, seconds)
 
-    def transfers(self) -> list[TransferProfile]:
-        return [_transfer(each) for each in self.account.transfers] if self.account else []
+    def _arrivals_are_told(self, phase: Phase) -> bool:
+        """Did the service tell when the files had arrived that it moved in this phase?"""
+        into = MOVED_IN.get(phase)
+        if into is None or self.account is None:
+            return False
+        return all(transfer.ended for transfer in self.account.transfers if transfer.into == into)
+
+    def transfers(self, phases: list[Span], clock: Clock) -> list[TransferProfile]:
+        if self.account is None or not self.account.transfers:
+            return []
+        visits: dict[str, list[tuple[float, float]]] = {}
+        for span in phases:
+            into = MOVED_IN.get(Phase(span.name))
+            if into and not span.open:
+                visits.setdefault(into, []).append((span.start, span.end))
+        return profiles(on_our_clock(self.account, clock).transfers, visits)
 
     def runner_spans(self, until: float) -> list[Span]:
         spans = sorted(self.spans.values(), key=lambda span: span.start)
@@ -286,9 +321,8 @@ class JobTime:
             # The runner tells of a span when it is over: this one goes on, or was cut off.
             live = self.outcome is None
             end = until if live else max(self.slot_ends.values())
-            spans.append(
-                Span(name="CASES", start=self.first_start, end=max(self.first_start, end), open=live)
-            )
+            end = max(self.first_start, end)
+            spans.append(Span(name="CASES", start=self.first_start, end=end, open=live, source="node"))
         return spans
 
     def idle(self, cases: Span | None) -> tuple[float, float]:
@@ -306,6 +340,10 @@ class JobTime:
         runner = self.runner_spans(until)
         cases = next((span for span in runner if span.name == "CASES"), None)
         idle, tail = self.idle(cases)
+        clock = self.clock()
+        phases = self.phases(until, clock)
+        account = self.account
+        untold = account if account is not None and not self.ends else None
         return JobProfile(
             id=self.id,
             kind=self.kind,
@@ -316,12 +354,12 @@ class JobTime:
             cases=self.count,
             recorded=self.count - len(self.open),
             outcome=self.outcome,
-            phases=self.phases(until),
+            phases=phases,
             runner=runner,
             busy_s=self.told.busy if self.told else self.busy,
             idle_s=idle,
             tail_s=tail,
-            transfers=self.transfers(),
+            transfers=self.transfers(phases, clock),
             study=study,
             name=self.planned.name,
             given=self.planned.given or ev.Allotment(),
@@ -335,49 +373,13 @@ class JobTime:
             oom=self.ends.get(Outcome.OUT_OF_MEMORY, 0),
             in_flight=self.in_flight,
             case_s=self.case_s,
-            cpu_s=self.cpu,
+            cpu_s=untold.cpu if untold else self.cpu,
             longest_s=self.longest,
-            memory=self.memory,
+            memory=untold.memory if untold else self.memory,
             read=self.read,
             written=self.written,
             files=self.files,
             kept=self.kept,
             signs=self.signs,
-            notes=self.notes,
+            notes=[*self.notes, *(account.notes if account else ()), *([clock.note] if clock.note else ())],
         )
-
-
-def _transfer(told: ev.Transfer) -> TransferProfile:
-    copying = _between(told.began, told.ended)
-    return TransferProfile(
-        into=told.into,
-        files=told.files,
-        bytes=told.bytes,
-        waiting_s=_between(told.asked, told.began),
-        copying_s=copying,
-        unnoticed_s=_between(told.ended, told.noticed),
-        files_per_s=told.files / copying if copying else 0.0,
-        status=told.status,
-        why=told.why,
-    )
-
-
-def _between(first: float, last: float) -> float:
-    """Seconds from one moment to another; 0 if one of them is not known."""
-    return max(0.0, last - first) if first and last else 0.0
-
-
-def together(transfers: list[TransferProfile]) -> TransferProfile:
-    """Transfers of one kind (at least one) as if they were one."""
-    first, *rest = (structs.replace(each, status="", why="") for each in transfers)
-    for each in rest:
-        first = structs.replace(
-            first,
-            transfers=first.transfers + each.transfers,
-            files=first.files + each.files,
-            bytes=first.bytes + each.bytes,
-            waiting_s=first.waiting_s + each.waiting_s,
-            copying_s=first.copying_s + each.copying_s,
-            unnoticed_s=first.unnoticed_s + each.unnoticed_s,
-        )
-    return structs.replace(first, files_per_s=first.files / first.copying_s if first.copying_s else 0.0)

@@ -1,7 +1,8 @@
-"""How late a service may tell that a phase of a job is over: PURE.
+"""How late it may be told that a phase of a job is over: PURE.
 
 Tapis looks at what it waits for less and less often, and writes the moment at which it looked into a job's history.
-What it then says of a phase is right at the beginning and may be too long at the end. Everything about that lives here.
+So does weft, where no history tells. What is then said of a phase is right at the beginning and may be too long at
+the end. Slurm's accounts are in whole seconds. Everything about that lives here.
 """
 
 from __future__ import annotations
@@ -28,11 +29,26 @@ LOOKS: Mapping[str, Mapping[Phase, Looks]] = {
 }
 """By backend and phase. Source: monitors and recovery policies of Tapis Jobs 1.7.1 (October 2024)."""
 
+POLLS: Mapping[str, tuple[float, float]] = {"local": (0.02, 0.25)}
+REMOTE_POLLS = (1.0, 60.0)
+"""Seconds between weft's own looks at jobs, at first and at most; of backends that are not named above."""
+_GROWTH = 0.3
+"""Each pause is longer by this share than the one before, so it is this share of all the waiting so far."""
+
+WHOLE_SECOND = 1.0
+"""Slurm's accounts cut off fractions: a phase may be as much too long as too short."""
+
 
 def lateness(backend: str, phase: Phase, seconds: float) -> float:
     """So many seconds before its end may a phase of this length have been over; 0 where nobody had to look for it."""
     looks = LOOKS.get(backend, {}).get(phase)
     return min(_interval(looks, seconds), seconds) if looks else 0.0
+
+
+def between_looks(backend: str, seconds: float) -> float:
+    """The longest pause between weft's own looks at a job, when nothing has happened for so long."""
+    first, most = POLLS.get(backend, REMOTE_POLLS)
+    return min(first + _GROWTH * seconds, most, seconds)
 
 
 def _interval(looks: Looks, seconds: float) -> float:

@@ -10,7 +10,10 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from msgspec import structs
+
 from weft.core.books import CaseState
+from weft.core.events import Predicted
 from weft.model import Bundle, Charge, Kind, Limits, Resources
 
 GROWTH = 2.0
@@ -63,6 +66,19 @@ def slots_within(
     return max(1, min(given)) if given else None
 
 
+def within(limits: Limits, chosen: Predicted | None) -> Limits:
+    """These limits, made narrower by the way of packing that was chosen for this run."""
+    if chosen is None:
+        return limits
+    slots = [bound for bound in (limits.slots, chosen.slots) if bound is not None]
+    return structs.replace(
+        limits,
+        max_jobs=min(limits.max_jobs, chosen.at_once),
+        max_cases=min(limits.max_cases, chosen.most_cases),
+        slots=min(slots) if slots else None,
+    )
+
+
 def node_hours(minutes: float, charge: Charge) -> float:
     """What a job that runs so long is charged for."""
     return charged_hours(minutes, charge.nodes, charge.least_minutes)
@@ -71,6 +87,14 @@ def node_hours(minutes: float, charge: Charge) -> float:
 def charged_hours(minutes: float, nodes: int, least_minutes: float) -> float:
     """Node-hours that so many minutes on whole nodes are charged as, with what is charged at least."""
     return nodes * max(minutes, least_minutes) / 60
+
+
+def at_most(bundles: Sequence[Bundle], charge: Charge | None) -> tuple[float | None, float | None]:
+    """Node-hours and SU if every job runs for as long as it asks for; None where nothing is charged."""
+    if charge is None:
+        return None, None
+    hours = sum(node_hours(bundle.minutes or 0.0, charge) for bundle in bundles)
+    return hours, hours * charge.rate if charge.rate is not None else None
 
 
 def usual_seconds(cases: Iterable[CaseState]) -> float | None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from weft.core.books import STEPS, CaseState, JobState
-from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds
+from weft.core.packing import job_minutes, memory_for, minutes_for, pack, spread, usual_seconds, within
 from weft.core.state import State
 from weft.model import Bundle, Kind, Limits, Outcome, Phase, Resources, Status, Study
 
@@ -75,6 +75,7 @@ Action = Submit | Find | Collect | Cancel | CloseAsLost | Hold
 def plan(study: Study, state: State, limits: Limits, now: float) -> list[Action]:
     """All that should be done now, in order; empty while there is only waiting to do."""
     actions: list[Action] = []
+    limits = within(limits, state.predicted)
     hold = _reason_to_hold(study, state)
     if hold is not None:
         actions.append(hold)
@@ -293,6 +294,32 @@ def _case_bundles(study: Study, state: State, limits: Limits, room: int) -> list
     # A case that goes on in the next job takes all the time it is given: what its runs lasted foretells nothing.
     seconds = None if study.continues else usual_seconds(case for _, case in state.present())
     return pack(due, needs, limits, jobs=room, seconds=seconds)
+
+
+def upcoming(study: Study, state: State, limits: Limits) -> list[Bundle]:
+    """The jobs that are still to be submitted, steps included, as far as can be told before any of them has run."""
+    due = list(waiting(study, state))
+    before = [Kind.BEFORE] if step_due(study, state, Kind.BEFORE) else []
+    after = [Kind.AFTER] if study.after and (due or before or step_due(study, state, Kind.AFTER)) else []
+    return [
+        *(step_bundle(study, kind, state, limits) for kind in before),
+        *_in_rounds(study, state, limits, due),
+        *(step_bundle(study, kind, state, limits) for kind in after),
+    ]
+
+
+def _in_rounds(
+    study: Study, state: State, limits: Limits, due: list[tuple[str, CaseState]]
+) -> Iterator[Bundle]:
+    """What does not fit into the jobs that may be live at once is packed when one of them is over."""
+    seconds = None if study.continues else usual_seconds(case for _, case in state.present())
+    jobs = max(1, limits.max_jobs)
+    while due:
+        bundles = pack(due, study.resources, limits, jobs=jobs, seconds=seconds)
+        yield from bundles
+        packed = {case_id for bundle in bundles for case_id in bundle.cases}
+        due = [(case_id, case) for case_id, case in due if case_id not in packed]
+        jobs = max(jobs, -(-len(due) // max(len(bundle.cases) for bundle in bundles)))
 
 
 def waiting(study: Study, state: State) -> Iterator[tuple[str, CaseState]]:

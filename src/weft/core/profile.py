@@ -68,7 +68,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     efficiency: float
     """Share of ``slot_s`` that was spent in cases."""
     overhead: float
-    """Share of the jobs' time in which no case could run: all but CASES."""
+    """Share of the jobs' time in which no case could run: all but CASES, or RUNNING of a job without cases."""
     idle_s: float
     tail_s: float
     spans: dict[str, float]
@@ -156,7 +156,8 @@ class _Watch:
     def gone(self, event: ev.JobGone) -> None:
         job = self.jobs[event.job]
         job.move(Phase.COLLECTING, event.at)
-        job.word, job.why = event.word, event.why
+        job.word = event.word
+        job.why = job.why or event.why  # the runner knows better than who started it
 
     def refused(self, event: ev.JobRefused) -> None:
         self.jobs[event.job].why = event.why
@@ -188,7 +189,9 @@ class _Watch:
         self.jobs[event.job].did(event)
 
     def runner_ended(self, event: ev.RunnerEnded) -> None:
-        self.jobs[event.job].told = event
+        job = self.jobs[event.job]
+        job.told = event
+        job.why = event.why or job.why
 
     def case_ended(self, event: ev.CaseEnded) -> None:
         job = self.jobs[event.job]
@@ -205,7 +208,8 @@ class _Watch:
                 heapq.heappop(self.slowest)
 
     def profile(self) -> Profile:
-        jobs = [job.profile(self.until, self.name) for job in self.jobs.values()]
+        # What was gathered of a job is given up as its profile is made: there may be very many.
+        jobs = [self.jobs.pop(each).profile(self.until, self.name) for each in [*self.jobs]]
         return Profile(
             name=self.name,
             start=jobs[0].start if jobs else self.until,
@@ -236,7 +240,7 @@ class _Watch:
             slot_s=slot_s,
             parallelism=_share(case_s, wall),
             efficiency=_share(busy, slot_s),
-            overhead=_share(max(0.0, all_s - spans.get("CASES", 0.0)), all_s),
+            overhead=_share(max(0.0, all_s - sum(job.useful_s for job in jobs)), all_s),
             idle_s=sum(job.idle_s for job in jobs),
             tail_s=sum(job.tail_s for job in jobs),
             spans=spans,

@@ -67,6 +67,8 @@ class State:
         self.hold: ev.Held | None = None
         self.stopping = False
         self.pilot = 0
+        self.predicted: ev.Predicted | None = None
+        """What was foretold in this run, and the way of packing that was chosen with it."""
         self.fresh = False
         """Has a case left a record since the step after was last planned?"""
         self.any_success = False
@@ -131,6 +133,7 @@ class State:
     def _run_started(self, event: ev.RunStarted) -> None:
         self.stopping = False
         self.pilot = event.pilot
+        self.predicted = None
         self.key = event.key or self.key
         self.home = event.folder
 
@@ -386,6 +389,9 @@ class State:
         """A fact for the profile: the books only note that it is known."""
         self._job(event.job).told.add(told_key(event))
 
+    def _predicted(self, event: ev.Predicted) -> None:
+        self.predicted = event
+
     # The questions
 
     def is_news(self, event: AnyEvent) -> bool:
@@ -488,6 +494,7 @@ _HANDLERS: dict[type, Callable[[State, Any], None]] = {
     ev.CancelAsked: State._cancel_asked,
     ev.RetryAsked: State._retry_asked,
     ev.Held: State._held,
+    ev.Predicted: State._predicted,
     ev.JobPlanned: State._job_planned,
     ev.JobSubmitSent: State._submit_sent,
     ev.JobNotFound: State._not_found,

@@ -110,6 +110,14 @@ class Story:
     def held(self, event: ev.Held) -> str | None:
         return None if self.of_job else f"the study is held: {event.why}"
 
+    def predicted(self, event: ev.Predicted) -> str | None:
+        if self.case_id or self.of_job:
+            return None
+        least, likely, most = (self.words.lasting(seconds) for seconds in event.wall_s)
+        cost = f", about {event.su[1]:,.2f} SU" if event.su else ""
+        what = f"{_counted(event.jobs, 'job')}, {min(event.at_once, event.jobs):,} at once ({event.choice})"
+        return f"foretold: {least} to {most}, most likely {likely}{cost}, with {what}"
+
     # Facts about jobs
 
     def planned(self, event: ev.JobPlanned) -> str | None:
@@ -236,6 +244,7 @@ _TELLERS: dict[type, Callable[[Story, Any], str | None]] = {
     ev.CancelAsked: Story.cancel_asked,
     ev.RetryAsked: Story.retry_asked,
     ev.Held: Story.held,
+    ev.Predicted: Story.predicted,
     ev.JobPlanned: Story.planned,
     ev.JobRefused: Story.refused,
     ev.JobSeen: Story.seen,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from weft.render.quantities import count, number
+from weft.core.quantities import count, number
 from weft.render.text import WIDTH, columns, cut, fitting
 from weft.store.resultfile import FIRST, FORMAT, LAST
 

@@ -55,6 +55,11 @@ class StudyFolder:
         return sorted(self.job(job_id).glob("out-*.zip"), key=lambda path: (len(path.name), path.name))
 
     @property
+    def size(self) -> int:
+        """Bytes of the journal; 0 before there is one."""
+        return self.journal.stat().st_size if self.exists else 0
+
+    @property
     def exists(self) -> bool:
         return self.journal.exists()
 

@@ -21,7 +21,7 @@ from msgspec import structs
 from weft.core.cases import complaints as space_complaints
 from weft.core.nearest import did_you_mean
 from weft.errors import WeftError
-from weft.model import RETRY_WORDS, Continue, Model, Output, Resources, Retry, Step, Study, Value
+from weft.model import PREFERENCES, RETRY_WORDS, Continue, Model, Output, Resources, Retry, Step, Study, Value
 from weft.store.coherence import check_case_directory, check_names
 from weft.store.complaints import Complaints
 from weft.store.inputs import MOST_BYTES, MOST_FILES, Folder, local_path, too_large
@@ -56,7 +56,7 @@ _SECTIONS = {
     "after": ("command", "inputs", "outputs", "resources"),
     "resources": ("cores", "memory", "minutes"),
     "retry": ("attempts", "on", "stop_after"),
-    "run": ("on",),
+    "run": ("on", "prefer", "max_su"),
     "continue": ("files", "exit"),
     "notify": ("desktop", "mail", "command", "webhook"),
     "local": ("slots", "cores", "memory"),
@@ -105,7 +105,8 @@ def _study(
     data: Mapping[str, object], folder: str, file: str, complaints: Complaints, table: Any = None
 ) -> Study:
     top = Section(data, (), complaints, _TOP)
-    on = _section(top, "run").text("on") or "local"
+    run = _section(top, "run")
+    on = run.text("on") or "local"
     files = Folder(folder)
     model = _model(_section(top, "model"), files, on)
     parameters_section = Section(
@@ -135,6 +136,8 @@ def _study(
         continues=_continues(_section(top, "continue")),
         notify=_notify(_section(top, "notify")),
         backend=on,
+        prefer=run.one_of("prefer", PREFERENCES) or "balanced",
+        max_su=run.positive("max_su"),
         settings=_settings(top),
     )
     _check(study, complaints, unsound)

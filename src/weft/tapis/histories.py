@@ -1,4 +1,5 @@
-"""Jobs and their histories, asked of Tapis: one job, several, or all that match; and where their time went.
+"""Jobs and their histories, asked of Tapis (one job, several, or all that match) or read from a file that holds what
+it once told; and where their time went.
 
 What they mean is in ``lifecycle.py``. The history of a job that is over does not change, so it is kept for ever.
 """
@@ -9,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,15 +19,39 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from weft.core.events import AnyEvent
 from weft.core.profile import Profile, profile_of
 from weft.errors import BackendError, NotLoggedIn, WeftError
 from weft.home import home
-from weft.tapis.lifecycle import OVER, PHASES, Entry, account, facts_of, is_over, new_status, outcome_of
+from weft.tapis.lifecycle import (
+    OVER,
+    PHASES,
+    Entry,
+    account,
+    facts_of,
+    is_over,
+    new_status,
+    outcome_of,
+    told_by,
+)
+from weft.tapis.values import seconds
 
 if TYPE_CHECKING:
     from weft.tapis.session import Session
 
-__all__ = ["PHASES", "History", "account", "find", "outcome_of", "profile", "read", "read_all"]
+__all__ = [
+    "PHASES",
+    "History",
+    "account",
+    "facts",
+    "find",
+    "from_file",
+    "from_files",
+    "outcome_of",
+    "profile",
+    "read",
+    "read_all",
+]
 
 FORMAT = 1
 PAGE = 100
@@ -43,6 +68,12 @@ _REFUSALS = {
         "`weft profile --all` finds your jobs; one that was hidden in the portal must be shown there again",
     ),
 }
+
+
+_HOLDS = (
+    'it must hold what getJobHistory gave, or {"job": ..., "history": [...]}, or several of these in a list or one'
+    " on each line"
+)
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -77,7 +108,7 @@ def read(session: Session, uuid: str) -> History:
     if kept is not None:
         return kept
     job = _job(session, uuid)
-    entries = _entries(session, uuid)
+    entries = _entries(session, uuid, over=is_over(job))
     if _tells_the_end(entries) and not is_over(job):
         job = _job(session, uuid)  # it ended between the two questions
     history = History(job=job, entries=entries, read_at=time.time())
@@ -128,15 +159,110 @@ def find(session: Session, *, app: str = "", since: float | None = None) -> list
             return list(found)
 
 
-def profile(histories: Iterable[History]) -> Profile:
-    """Where the time of these jobs went."""
+def from_files(paths: Iterable[Path]) -> tuple[list[History], list[tuple[str, WeftError]]]:
+    """The histories that these files hold, and what in them could not be read: where, and why."""
+    found: list[History] = []
+    problems: list[tuple[str, WeftError]] = []
+    for path in paths:
+        try:
+            for history in _recorded(path):
+                if isinstance(history, History):
+                    found.append(history)
+                else:
+                    problems.append((history.where, history))
+        except WeftError as problem:
+            problems.append((str(path), problem))
+    return found, problems
+
+
+def from_file(path: Path) -> list[History]:
+    """The histories that a file holds, as ``getJobHistory`` once gave them.
+
+    It holds a list of events, bare or within the service's whole answer, ``{"job": ..., "history": [...]}`` with what
+    ``getJob`` gave, or several of these, in a list or one on each line. What it does not say of a job is taken from the
+    events. Raises WeftError that names the file and the place in it.
+    """
+    found, problems = from_files([path])
+    if problems:
+        raise problems[0][1]
+    return found
+
+
+def facts(histories: Iterable[History]) -> list[AnyEvent]:
+    """All that these histories tell, in the order of time; of a job that is there twice, the last."""
     known = {history.uuid: history for history in histories}
-    facts = [
+    told = [
         fact
         for history in known.values()
         for fact in facts_of(history.job, history.entries, at=history.read_at)
     ]
-    return profile_of(sorted(facts, key=lambda fact: fact.at))
+    return sorted(told, key=lambda fact: fact.at)
+
+
+def profile(histories: Iterable[History]) -> Profile:
+    """Where the time of these jobs went."""
+    return profile_of(facts(histories))
+
+
+def _recorded(path: Path) -> Iterator[History | WeftError]:
+    """What a file holds; in the place of what is no history, why not."""
+    parts = list(_parts(path))
+    if parts and all(isinstance(part, dict) and "event" in part for _, part in parts):
+        parts = [("", [part for _, part in parts])]
+    for number, (place, part) in enumerate(parts, 1):
+        where = f"{path}: {place}" if place else str(path)
+        name = path.stem if len(parts) == 1 else f"{path.stem}-{number}"
+        if isinstance(part, WeftError):
+            yield WeftError(part.what, where=where, hint=_HOLDS)
+        else:
+            yield _one(part, where, name)
+
+
+def _parts(path: Path) -> Iterator[tuple[str, Any]]:
+    """The values of a file, with their places in it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeftError(f"it cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        whole = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+        if len(lines) < 2 or isinstance(_value(lines[0][1]), WeftError):
+            raise WeftError(f"it is no JSON: {error}", where=str(path), hint=_HOLDS) from None
+        yield from ((f"line {number}", _value(line)) for number, line in lines)
+        return
+    if isinstance(whole, dict) and "result" in whole:
+        whole = whole["result"]
+    if isinstance(whole, list) and not any(isinstance(each, dict) and "event" in each for each in whole):
+        yield from ((f"item {number}", each) for number, each in enumerate(whole, 1))
+    else:
+        yield "", whole
+
+
+def _value(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return WeftError(f"it is no JSON: {error}")
+
+
+def _one(part: Any, where: str, name: str) -> History | WeftError:
+    """One history as it may be written; ``name`` is that of a job which nobody names."""
+    given = part if isinstance(part, dict) else {"history": part}
+    entries = given.get("history", given.get("entries", given.get("result")))
+    job = given.get("job") or {}
+    if isinstance(entries, dict):
+        entries = entries.get("result")
+    if not isinstance(entries, list) or not isinstance(job, dict) or not (job or entries):
+        return WeftError("there is no history of a job", where=where, hint=_HOLDS)
+    entries = [entry for entry in entries if isinstance(entry, dict)]
+    known = {key: value for key, value in job.items() if value not in (None, "")}
+    job = {"uuid": name, **told_by(entries), **known}
+    read_at = given.get("read_at")
+    if not isinstance(read_at, float):
+        read_at = max((seconds(entry.get("created")) for entry in entries), default=0.0)
+    return History(job=job, entries=entries, read_at=read_at)
 
 
 def _job(session: Session, uuid: str) -> dict[str, Any]:
@@ -159,7 +285,8 @@ def _asked(session: Session, uuid: str, operation: str, **arguments: Any) -> Any
         raise BackendError(problem.what, where=f"job {uuid}", hint=problem.hint) from problem
 
 
-def _entries(session: Session, uuid: str) -> list[dict[str, Any]]:
+def _entries(session: Session, uuid: str, *, over: bool) -> list[dict[str, Any]]:
+    """All events of a job; of one that is ``over``, a short page is the last only if it tells the end."""
     entries: list[dict[str, Any]] = []
     page: list[dict[str, Any]] = []
     while True:
@@ -169,7 +296,7 @@ def _entries(session: Session, uuid: str) -> list[dict[str, Any]]:
         if page == last:  # it does not heed where to go on
             return entries
         entries += page
-        if len(page) < PAGE:
+        if len(page) < PAGE and (not page or not over or _tells_the_end(entries)):
             return entries
 
 

@@ -10,36 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Literal
 
-import msgspec
+from msgspec import structs
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent, Transfer
 from weft.model import Kind, Outcome, Phase
+from weft.tapis.values import as_list, as_object, as_text, as_whole, seconds
+from weft.tapis.visits import OVER, PHASES, SKEW, Entry, is_over, new_status, oddities, timed, visits
 
-Entry = Mapping[str, Any]
-"""One event of a history, as the service gives it."""
-
-PHASES: Mapping[str, Phase] = {
-    word: Phase(word)
-    for word in (
-        "PENDING",
-        "PROCESSING_INPUTS",
-        "STAGING_INPUTS",
-        "STAGING_JOB",
-        "SUBMITTING_JOB",
-        "QUEUED",
-        "RUNNING",
-        "ARCHIVING",
-        "BLOCKED",
-        "PAUSED",
-    )
-}
-"""The status of a job that is not over, as a phase."""
-OVER = frozenset({"FINISHED", "CANCELLED", "FAILED"})
-"""The status of a job that is."""
+__all__ = ["OVER", "PHASES", "Entry", "is_over", "new_status", "seconds"]
 
 OUTCOMES: Mapping[str, Outcome] = {
     "NORMAL_COMPLETION": Outcome.FINISHED,
@@ -102,7 +83,6 @@ _INTO: Mapping[str, Literal["inputs", "archive"]] = {
     "JOB_INPUT_TRANSACTION_ID": "inputs",
     "JOB_ARCHIVE_TRANSACTION_ID": "archive",
 }
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?(?:Z|([+-]\d\d):?(\d\d))?")
 
 
 def outcome_of(status: object, condition: object = None, message: object = None) -> Outcome | None:
@@ -111,7 +91,7 @@ def outcome_of(status: object, condition: object = None, message: object = None)
     Where Tapis says no more than that the application failed, the scheduler's word in the message decides. FINISHED
     says nothing about the cases: an app that loses its exit code always gets there.
     """
-    word, why = _text(status), _text(condition)
+    word, why = as_text(status), as_text(condition)
     if word not in OVER:
         return None
     if word != "FAILED":
@@ -119,20 +99,29 @@ def outcome_of(status: object, condition: object = None, message: object = None)
     known = OUTCOMES.get(why)
     if known is not None and why not in _SAY_LITTLE:
         return known
-    found = _REMOTE_STATUS.search(_text(message))
+    found = _REMOTE_STATUS.search(as_text(message))
     return _SCHEDULER_WORDS.get(found[1].upper(), Outcome.FAILED) if found else Outcome.FAILED
 
 
 def may_live(job: Entry) -> bool:
     """May processes of a job live on that is over for Tapis? (It was given up, or killed, which may not reach all.)"""
-    return job.get("status") in ("FAILED", "CANCELLED") and _text(job.get("condition")) not in ENDED
+    return job.get("status") in ("FAILED", "CANCELLED") and as_text(job.get("condition")) not in ENDED
 
 
-def account(ours: str, job: Entry, entries: Iterable[Entry], *, at: float) -> ev.HistoryRead:
+def account(ours: str, job: Entry, entries: Iterable[Any], *, at: float) -> ev.HistoryRead:
     """The service's account of the job that has this id of ours."""
-    told = list(entries)
+    all_told = list(entries)
+    told = [entry for entry in all_told if isinstance(entry, Mapping)]
+    phases, notes = visits(job, told)
+    if len(told) < len(all_told):
+        notes.append(f"{len(all_told) - len(told):,} of its history's events are none: passed over")
     return ev.HistoryRead(
-        at=at, by="tapis", job=ours, phases=phases_of(job, told), transfers=transfers_of(told)
+        at=at,
+        by="tapis",
+        job=ours,
+        phases=phases,
+        transfers=transfers_of(told),
+        notes=[*notes, *oddities(told)],
     )
 
 
@@ -141,12 +130,14 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
 
     For ``profile_of``, together with those of other jobs in the order of time.
     """
-    uuid, status = _text(job.get("uuid")), _text(job.get("status"))
-    told = list(entries)
-    phases = phases_of(job, told)
+    uuid, status = as_text(job.get("uuid")), as_text(job.get("status"))
+    history = account(uuid, job, entries, at=at)
+    phases = history.phases
     made = phases[0][1] if phases else seconds(job.get("lastUpdated")) or at
     outcome = outcome_of(status, job.get("condition"), job.get("lastMessage"))
     over = max(when for _, when in [*phases, (Phase.PENDING, made)]) if outcome else max(at, made)
+    if phases and phases[-1][1] > at + SKEW:
+        history.notes.append("its history is from after it was read: its clock is ahead of ours")
     facts: list[AnyEvent] = [
         ev.JobPlanned(
             at=made,
@@ -156,18 +147,18 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
             backend="tapis",
             cases=[],
             revision="",
-            cores=_whole(job.get("coresPerNode")) or 1,
-            minutes=_whole(job.get("maxMinutes")) or None,
-            name=_text(job.get("name")),
+            cores=as_whole(job.get("coresPerNode")) or 1,
+            minutes=as_whole(job.get("maxMinutes")) or None,
+            name=as_text(job.get("name")),
             given=allotment_of(job),
         ),
         ev.JobSubmitted(at=made, by="tapis", job=uuid, native=uuid),
-        account(uuid, job, told, at=over),
+        structs.replace(history, at=over),
     ]
     if outcome is None:
         return facts
-    word = f"{status} {_text(job.get('condition'))}".strip()
-    why = "" if outcome is Outcome.FINISHED else _text(job.get("lastMessage"))
+    word = f"{status} {as_text(job.get('condition'))}".strip()
+    why = "" if outcome is Outcome.FINISHED else as_text(job.get("lastMessage"))
     return [
         *facts,
         ev.JobGone(at=over, by="tapis", job=uuid, outcome=outcome, word=word, why=why),
@@ -177,133 +168,72 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
 
 def allotment_of(job: Entry, rate: float | None = None) -> ev.Allotment:
     """What a job was given to run with, as ``getJob`` tells, or a request that asks for it."""
-    archived = _object(_object(job.get("parameterSet")).get("archiveFilter"))
+    archived = as_object(as_object(job.get("parameterSet")).get("archiveFilter"))
     inputs = job.get("fileInputs")
     if isinstance(inputs, str):
-        inputs = _list(inputs)
+        inputs = as_list(inputs)
     batch = job.get("jobType") != "FORK"
     return ev.Allotment(
-        app=_text(job.get("appId")),
-        system=_text(job.get("execSystemId")),
-        queue=_text(job.get("execSystemLogicalQueue")) if batch else "",
-        nodes=_whole(job.get("nodeCount")) or 1,
-        cores=_whole(job.get("coresPerNode")),
-        memory_mb=_whole(job.get("memoryMB")),
-        minutes=_whole(job.get("maxMinutes")),
+        app=as_text(job.get("appId")),
+        system=as_text(job.get("execSystemId")),
+        queue=as_text(job.get("execSystemLogicalQueue")) if batch else "",
+        nodes=as_whole(job.get("nodeCount")) or 1,
+        cores=as_whole(job.get("coresPerNode")),
+        memory_mb=as_whole(job.get("memoryMB")),
+        minutes=as_whole(job.get("maxMinutes")),
         rate=rate if batch else None,
         least_minutes=15.0 if batch else 0.0,
-        inputs=[url for each in _list(inputs) if (url := _text(_object(each).get("sourceUrl")))],
-        includes=[_text(each) for each in _list(archived.get("includes"))],
-        excludes=[_text(each) for each in _list(archived.get("excludes"))],
+        inputs=[url for each in as_list(inputs) if (url := as_text(as_object(each).get("sourceUrl")))],
+        includes=[as_text(each) for each in as_list(archived.get("includes"))],
+        excludes=[as_text(each) for each in as_list(archived.get("excludes"))],
     )
 
 
 def phases_of(job: Entry, entries: Iterable[Entry]) -> list[tuple[Phase, float]]:
-    """When a job entered each phase, as often as it did; ENDED last, if it is over.
-
-    It begins when the job was made, which is seconds before its first event.
-    """
-    visits: list[tuple[Phase, float]] = []
-    for at, entry in sorted(_timed(entries), key=lambda each: each[0]):
-        word = new_status(entry)
-        phase = Phase.ENDED if word in OVER else PHASES.get(word)
-        if phase is not None and (not visits or visits[-1][0] is not phase):
-            visits.append((phase, at))
-        if phase is Phase.ENDED:
-            break
-    made = seconds(job.get("created"))
-    if visits and visits[0][0] is Phase.PENDING:
-        visits[0] = (Phase.PENDING, min(made or visits[0][1], visits[0][1]))
-    elif made and (not visits or made < visits[0][1]):
-        visits.insert(0, (Phase.PENDING, made))
-    if is_over(job) and visits and visits[-1][0] is not Phase.ENDED:
-        ended = seconds(job.get("ended")) or seconds(job.get("lastUpdated"))
-        visits.append((Phase.ENDED, max(ended, visits[-1][1])))
-    return visits
+    """When a job entered each phase, as often as it did; ENDED last, if it is over."""
+    return visits(job, entries)[0]
 
 
 def transfers_of(entries: Iterable[Entry]) -> list[Transfer]:
     """The transfers of a job in the order in which they were over; of one that is told twice, the last word."""
-    found: dict[Any, Transfer] = {}
-    for at, entry in _timed(entries):
-        into = _INTO.get(_text(entry.get("event")))
+    found: dict[str, Transfer] = {}
+    for at, entry in sorted(timed(entries), key=lambda each: each[0]):
+        into = _INTO.get(as_text(entry.get("event")))
         if into is None:
             continue
-        summary = _object(entry.get("transferSummary"))
-        said = _object(entry.get("description"))
+        summary = as_object(entry.get("transferSummary"))
+        said = as_object(entry.get("description"))
         which = (
             entry.get("transferTaskUuid") or summary.get("uuid") or said.get("transactionId") or len(found)
         )
+        status = as_text(summary.get("status")) or as_text(entry.get("eventDetail"))
+        before = found.pop(str(which), None)
+        again = before is not None and before.status == status
         found[str(which)] = Transfer(
             into=into,
-            files=_whole(summary.get("completeTransfers")) or _whole(summary.get("totalTransfers")),
-            bytes=_whole(summary.get("totalBytesTransferred")),
+            files=as_whole(summary.get("completeTransfers")) or as_whole(summary.get("totalTransfers")),
+            bytes=as_whole(summary.get("totalBytesTransferred")),
             asked=seconds(summary.get("created")),
             began=seconds(summary.get("startTime")),
             ended=seconds(summary.get("endTime")),
-            noticed=at,
-            status=_text(summary.get("status")) or _text(entry.get("eventDetail")),
-            why=_text(summary.get("errorMessage")),
+            noticed=before.noticed if before is not None and again else at,
+            status=status,
+            why=as_text(summary.get("errorMessage")),
         )
     return list(found.values())
 
 
-def is_over(job: Entry) -> bool:
-    return _text(job.get("status")) in OVER
-
-
-def seconds(text: object) -> float:
-    """A time as Tapis writes it (any number of digits, UTC unless it says otherwise) since the epoch; 0 for none."""
-    found = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
-    if found is None:
-        return 0.0
-    day, clock, fraction, hours, minutes = found.groups()
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{hours or '+00'}:{minutes or '00'}")
-        return moment.timestamp() + float(fraction or 0)
-    except (ValueError, OverflowError):
-        return 0.0
-
-
-def _timed(entries: Iterable[Entry]) -> Iterable[tuple[float, Entry]]:
-    """Each event with its time; without one it says nothing to us."""
-    return ((at, entry) for entry in entries if (at := seconds(entry.get("created"))))
-
-
-def new_status(entry: Entry) -> str:
-    """The status that an event says the job has come to; empty for other events."""
-    if entry.get("event") != "JOB_NEW_STATUS":
-        return ""
-    said = _object(entry.get("description"))
-    return _text(entry.get("eventDetail")) or _text(said.get("newJobStatus"))
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    """A JSON object, or a text that holds one; anything else is an empty one."""
-    if isinstance(value, str):
-        try:
-            value = msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError):
-            return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    """A JSON array, or a text that holds one; anything else is an empty one."""
-    if isinstance(value, str):
-        try:
-            value = msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError):
-            return []
-    return value if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int:
-    try:
-        return max(0, int(value))  # type: ignore[call-overload,no-any-return]  # whatever it is
-    except (TypeError, ValueError, OverflowError):
-        return 0
+def told_by(entries: Iterable[Entry]) -> dict[str, Any]:
+    """What the events tell of their job itself, under the names that ``getJob`` has for it."""
+    told = [entry for _, entry in sorted(timed(entries), key=lambda each: each[0])]
+    job: dict[str, Any] = {}
+    for entry in told:
+        said = as_object(entry.get("description"))
+        names = {"jobUuid": "uuid", "jobName": "name", "jobOwner": "owner", "condition": "condition"}
+        job |= {ours: said[theirs] for theirs, ours in names.items() if as_text(said.get(theirs))}
+        if entry.get("event") == "JOB_ERROR_MESSAGE" and as_text(said.get("message")):
+            job["lastMessage"] = said["message"]
+    words = [word for entry in told if (word := new_status(entry))]
+    over = [word for word in words if word in OVER]
+    status = (over or words or [""])[-1]
+    return {**job, "status": status} if status else job

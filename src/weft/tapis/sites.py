@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from weft.core.findings.base import QueueFacts
 from weft.tapis.apps import App
 from weft.tapis.systems import Queue, System
 
@@ -32,6 +33,10 @@ class SiteQueue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many of them run at once."""
     rate: float = 1.0
     """Service units for one node-hour."""
+    nodes: int | None = None
+    """Most nodes of one job."""
+    minutes: float | None = None
+    """Longest wall time of one job."""
     cores: int | None = None
     memory_gb: float | None = None
     tmp_gb: float | None = None
@@ -80,6 +85,26 @@ def job_limit(system: System, queue: Queue | None, app: App) -> int | None:
         limits.append(site.submit)
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None
+
+
+def queue_facts() -> dict[tuple[str, str], QueueFacts]:
+    """What is known of every queue, by the site's id, which its system bears where nobody renamed it, and the queue."""
+    return {
+        (site.id, name): QueueFacts(
+            system=site.id,
+            queue=name,
+            nodes=queue.nodes,
+            cores=queue.cores,
+            memory_mb=round(1000 * queue.memory_gb) if queue.memory_gb else None,
+            minutes=queue.minutes,
+            rate=queue.rate,
+            submit=queue.submit,
+            run=queue.run,
+            seen=site.seen,
+        )
+        for site in _sites()
+        for name, queue in site.queues.items()
+    }
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from weft.tapis.paths import Places, Tenant
+from weft.tapis.paths import Address, Places, Tenant
 
 if TYPE_CHECKING:
     from weft.tapis.session import Session
@@ -28,6 +28,12 @@ def tenant(name: str, base_url: str = "") -> Tenant:
     address = base_url.rstrip("/")
     by_address = (each for each in _book().values() if address and each.base_url == address)
     return _book().get(name) or next(by_address, Tenant(name=name, base_url=address))
+
+
+def purge_days(address: Address) -> float | None:
+    """After how many days without use a site may remove what is at an address, by what is known of any tenant."""
+    days = [known.purge_days(address) for known in _book().values()]
+    return min((each for each in days if each is not None), default=None)
 
 
 def places(

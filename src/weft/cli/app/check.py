@@ -53,7 +53,7 @@ def show(found: Sequence[Finding], *, err: bool = False) -> None:
 
 def summary(found: Sequence[Finding]) -> str:
     """How many errors and warnings there are, in words."""
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     wrong = errors(found)
     return f"{count(wrong, 'error')}, {count(len(found) - wrong, 'warning')}" if found else "no faults found"

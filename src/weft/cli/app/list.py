@@ -73,7 +73,7 @@ def _row(app: App) -> dict[str, Any]:
 
 
 def _print(rows: list[dict[str, Any]], hidden: int, search: str) -> None:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
     from weft.render.text import columns, printable
 
     heads = ("id", "version", "runtime", "type", "system", "runner")

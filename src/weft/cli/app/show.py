@@ -118,7 +118,7 @@ def _lines(app: App, family: Family | None, why_not: WeftError | None) -> Iterat
 
 
 def _facts(app: App) -> Iterator[tuple[str, str]]:
-    from weft.render.quantities import count
+    from weft.core.quantities import count
 
     place = f" on {app.system}" if app.system else ""
     queue = f", queue {app.queue}" if app.queue else ""

@@ -110,4 +110,6 @@ class Rule(Struct, frozen=True, kw_only=True):
     severity: Severity
     rule: str
     """When it is found, with its thresholds, in one sentence: the docs print it."""
+    remedy: str = ""
+    """What to do about it, in one sentence: the docs print it."""
     find: Callable[[Scene], Iterable[Finding]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.render.quantities import count, duration, moment, number, rate, share, size
+from weft.core.quantities import count, duration, moment, number, rate, share, size
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Write docs/findings.md from the table of findings, so that the two cannot differ.
+
+python scripts/document_findings.py            writes docs/findings.md
+python scripts/document_findings.py --check    exits with 1 if it is not up to date
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from weft.core.findings import TABLE
+from weft.core.findings.base import Rule, Severity
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "findings.md"
+
+INTRODUCTION = """\
+# Findings
+
+<!-- Written by scripts/document_findings.py: change the rules in src/weft/core/findings/, then run it again. -->
+
+`weft profile` says not only where the time went, but what that means. Each finding has an id, figures as evidence, the
+cause in a sentence, remedies as exact settings or commands with the best one first, and what that one would gain: in
+seconds of waiting over all jobs concerned, and in SU where jobs are charged.
+
+A gain goes by your own ended jobs of the same app, system and queue where there are enough, else by figures of recorded
+jobs; each finding says which. Where nobody can tell, no gain is told.
+
+Jobs of the same app, system and queue make one finding, not one each; at most 20 are named, those that lost most first.
+"""
+
+SECTIONS = {
+    Severity.FAILURE: ("Failures", "Jobs or cases are lost."),
+    Severity.WASTE: ("Waste", "Time or SU are lost that a remedy would save."),
+    Severity.NOTE: ("Notes", "Worth knowing; nothing need be done."),
+}
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [INTRODUCTION]
+    for severity, (title, means) in SECTIONS.items():
+        rules = [rule for rule in TABLE if rule.severity is severity]
+        if rules:
+            parts += [f"## {title}\n\n{means}\n", *("\n".join(_about(rule)) for rule in rules)]
+    return "\n".join(parts)
+
+
+def _about(rule: Rule) -> Iterator[str]:
+    yield from (f"### {rule.id}", "")
+    yield from (*_wrapped(f"**{rule.title[:1].upper()}{rule.title[1:]}.** {rule.rule}"), "")
+    if rule.remedy:
+        yield from (*_wrapped(f"To do: {rule.remedy}"), "")
+
+
+def _wrapped(text: str, width: int = 120) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
+
+
+def main() -> int:
+    """Write the page, or say whether it is up to date."""
+    if "--check" in sys.argv[1:]:
+        same = PAGE.exists() and PAGE.read_text(encoding="utf-8") == page()
+        if not same:
+            print(f"{PAGE.name} is not up to date: python scripts/document_findings.py", file=sys.stderr)
+        return 0 if same else 1
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""``weft check``: the checklist before submission, and mending what can be mended."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from weft.cli.options import at, json_option, study_argument
+from weft.cli.screen import is_terminal
+from weft.errors import CheckFailed, Exit, NeedsDecision, WeftError
+
+if TYPE_CHECKING:
+    from weft.api import Study
+    from weft.core.checks import Check
+
+MOST_WARNINGS = 3
+"""Warnings that a run begins with; `weft check` tells the others."""
+ROUNDS = 3
+"""What is mended may show what else is to be mended; after so many rounds the rest is for the user."""
+COLOURS = {"FAIL": "red", "WARN": "yellow", "PASS": "green"}
+_INDENT = " " * 8
+
+
+@click.command("check", short_help="Go through the checklist before submission.")
+@study_argument
+@click.option("--on", metavar="BACKEND", default="", help="Where to run, instead of run.on.")
+@click.option("--all", "all_items", is_flag=True, help="Also show what passed.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended; shows first what would change, and asks.")
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@json_option("Print one JSON document.")
+def command(study: str, on: str, all_items: bool, fix: bool, yes: bool, as_json: bool) -> int:
+    """Check a study before anything is sent: its files, its command, outputs, limits, and where it runs.
+
+    Exits with 5 if a check failed; warnings leave the exit code 0. `weft run` begins with the same checks.
+    """
+    from weft.api import Study
+
+    loaded, place = Study.load(study, on=on), at(study)
+    found = loaded.check(place=place)
+    mended: list[Check] = []
+    for _ in range(ROUNDS if fix else 0):
+        known = {check.id for check in mended}
+        todo = [check for check in found if check.fix is not None and check.id not in known]
+        if not todo or not _mend(loaded, todo, yes=yes, as_json=as_json):
+            break
+        mended += todo
+        loaded = Study.load(study, on=on)
+        found = loaded.check(place=place)
+    if as_json:
+        _print_json(loaded, found, mended)
+    else:
+        for line in _lines(loaded, found, place, all_items=all_items):
+            click.echo(line)
+    return Exit.CHECK_FAILED if _those(found, "FAIL") else Exit.DONE
+
+
+def _those(found: Sequence[Check], verdict: str) -> list[Check]:
+    return [check for check in found if check.verdict.value == verdict]
+
+
+# Before a run
+
+
+def before_run(study: Study, place: str, *, pilot: bool, as_json: bool) -> None:
+    """Say what a run should know, and raise CheckFailed where it should not begin.
+
+    A study that is at work elsewhere, or has jobs to be looked after, is not kept from going on.
+    """
+    from weft.store.lease import held_by
+
+    if held_by(study.folder.lease) is not None:
+        return
+    found = [check for check in study.check(ask=False, place=place) if not (pilot and check.id == "pilot")]
+    failed = _those(found, "FAIL")
+    if failed and study.submits():
+        raise CheckFailed(_failures(failed), where=study.spec.file, hint=_way_out(failed, place))
+    _warn([*failed, *_those(found, "WARN")], place, as_json)
+
+
+def _failures(failed: Sequence[Check]) -> str:
+    if len(failed) == 1:
+        return f"a check failed ({failed[0].title}): {failed[0].evidence}"
+    lines = (f"\n  {check.title}: {check.evidence}" for check in failed)
+    return f"{len(failed)} checks failed{''.join(lines)}"
+
+
+def _way_out(failed: Sequence[Check], place: str) -> str:
+    remedy = f"{failed[0].remedy}; " if len(failed) == 1 else ""
+    mends = " and `--fix` mends it" if all(check.fix for check in failed) else ""
+    return f"{remedy}`weft check{place}` tells all{mends}; `weft run{place} --no-check` runs it all the same"
+
+
+def _warn(warned: Sequence[Check], place: str, as_json: bool) -> None:
+    from weft.cli.progress import print_json
+    from weft.render.text import WIDTH, cut
+
+    for check in warned if as_json else ():
+        print_json({"type": "check", **_data(check)})
+    if as_json:
+        return
+    for check in warned[:MOST_WARNINGS]:
+        click.echo(cut(f"warning: {check.evidence}", WIDTH), err=True)
+    if len(warned) > MOST_WARNINGS:
+        click.echo(f"and {len(warned) - MOST_WARNINGS} more: `weft check{place}`", err=True)
+
+
+# Mending
+
+
+def _mend(study: Study, todo: Sequence[Check], *, yes: bool, as_json: bool) -> bool:
+    """Show what would be done, ask, and do it; returns whether anything was done."""
+    from weft.store import studyedit
+
+    file = Path(study.spec.file)
+    before = studyedit.read_exactly(file)
+    after = studyedit.edited(before, [edit for check in todo if check.fix for edit in check.fix.edits])
+    commands = [check.fix.command for check in todo if check.fix and check.fix.command]
+    if after == before and not commands:
+        return False
+    if not as_json:
+        for line in (*_difference(str(file), before, after), *(f"$ {shlex.join(each)}" for each in commands)):
+            click.echo(line)
+    _agree(yes, as_json)
+    if after != before:
+        studyedit.replace(file, after)
+    for words in commands:
+        _run(words, study.spec.folder)
+    return True
+
+
+def _difference(name: str, before: str, after: str) -> Iterator[str]:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), name, f"{name} (mended)", lineterm=""
+    )
+    for line in lines:
+        colour = {"+": "green", "-": "red"}.get(line[:1])
+        yield click.style(line, fg=colour) if colour else line
+
+
+def _agree(yes: bool, as_json: bool) -> None:
+    if yes:
+        return
+    if as_json or not is_terminal(sys.stdin):
+        raise NeedsDecision("nothing was changed: there is nobody to ask", hint="`--yes` says that you agree")
+    if not click.confirm("Do this?", default=True):
+        raise click.exceptions.Abort
+
+
+def _run(words: Sequence[str], folder: str) -> None:
+    argv = [sys.executable, "-m", "weft", *words[1:]] if words[0] == "weft" else [*words]
+    # Commands of weft name the study from where the user stands; those about files, from the study's folder.
+    done = subprocess.run(
+        argv, cwd=None if words[0] == "weft" else folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().removeprefix("error: ")
+        raise WeftError(f"`{shlex.join(words)}` did not work: {said}", hint="what was changed before stands")
+
+
+# Showing
+
+
+def _lines(study: Study, found: Sequence[Check], place: str, *, all_items: bool) -> Iterator[str]:
+    shown = [*_those(found, "FAIL"), *_those(found, "WARN")]
+    passed = _those(found, "PASS")
+    counted = [
+        (len(_those(found, "FAIL")), "failed"),
+        (len(_those(found, "WARN")), "warned"),
+        (len(passed), "passed"),
+    ]
+    parts = ", ".join(f"{number} {word}" for number, word in counted if number)
+    yield f"{study.spec.name} on {study.spec.backend}: {len(found)} checks: {parts}"
+    for check in shown:
+        yield from _about(check)
+    for check in passed if all_items else ():
+        mark = click.style("PASS", fg=COLOURS["PASS"])
+        yield from _wrapped(
+            f"{check.title}: {check.evidence}" if check.evidence else check.title, f"  {mark}  ", 8
+        )
+    mendable = sum(check.fix is not None for check in shown)
+    if mendable:
+        whole = "these" if mendable < len(shown) else "all of it"
+        number = f"{mendable} of " if mendable < len(shown) else ""
+        yield f"next: `weft check{place} --fix` mends {number}{whole}"
+
+
+def _about(check: Check) -> Iterator[str]:
+    mark = click.style(check.verdict.value, fg=COLOURS[check.verdict.value], bold=True)
+    yield f"  {mark}  {check.title}"
+    yield from _wrapped(check.evidence, _INDENT)
+    yield from _wrapped(check.remedy, f"{_INDENT}remedy: ")
+
+
+def _wrapped(text: str, first: str, width: int | None = None) -> list[str]:
+    from weft.render.text import WIDTH, printable
+
+    plain = " " * (width if width is not None else len(first))
+    lines = textwrap.wrap(
+        printable(text), WIDTH - len(plain), break_long_words=False, break_on_hyphens=False
+    ) or [""]
+    return [f"{first}{lines[0]}".rstrip(), *(f"{plain}{line}" for line in lines[1:])]
+
+
+def _data(check: Check) -> dict[str, object]:
+    return {
+        "id": check.id,
+        "title": check.title,
+        "verdict": check.verdict.value,
+        "evidence": check.evidence,
+        "remedy": check.remedy,
+        "fixable": check.fix is not None,
+    }
+
+
+def _print_json(study: Study, found: Sequence[Check], mended: Sequence[Check]) -> None:
+    from weft.cli.progress import print_json
+
+    print_json(
+        {
+            "name": study.spec.name,
+            "backend": study.spec.backend,
+            "failed": len(_those(found, "FAIL")),
+            "warned": len(_those(found, "WARN")),
+            "checks": [_data(check) for check in found],
+            "fixed": [check.id for check in mended],
+        }
+    )

@@ -1,0 +1,340 @@
+"""Findings about what comes after RUNNING: archiving what jobs left, and collecting it. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from weft.core.findings import figures
+from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.settings import table
+from weft.core.findings.together import Together, as_a_study, column, fewer_jobs, together
+from weft.core.findings.transfers import (
+    COPYING_S,
+    LARGE_S,
+    LEAST_GAIN_S,
+    MANY,
+    SLOW_BYTES_S,
+    SLOW_S,
+    SMALL_BYTES,
+    WAITED_S,
+    ZIPPED,
+    around,
+    copies_long_by_number,
+    large,
+    moved,
+    saved_by_bundling,
+    slow,
+    told,
+    took,
+    usually,
+    waited,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+OF_RUNNING = 0.2
+"""Archiving is told of if it takes so large a part of RUNNING…"""
+ANYWAY_S = 600.0
+"""…or so many seconds."""
+AGAIN_FILES = 10
+"""From so many input files on, or from so many bytes, archiving them again is told of."""
+AGAIN_BYTES = 10_000_000
+COLLECTING_S = 180.0
+"""Collecting for less is not told of: weft looks at a job once a minute, and notices its end no sooner."""
+COLLECTED_BYTES = 1_000_000_000
+"""From so many archived bytes on, it is their number that collecting takes its time by."""
+
+_PHASE = "archiving_s"
+
+
+def _long_for_running() -> pl.Expr:
+    archiving = column("archiving_s")
+    return (archiving >= OF_RUNNING * column("running_s")) | (archiving >= ANYWAY_S)
+
+
+def _filtered() -> pl.Expr:
+    """Did the service choose file by file what to archive?"""
+    return column_length("includes") + column_length("excludes") > 0
+
+
+def column_length(name: str) -> pl.Expr:
+    """How long a list in the table of jobs is; 0 where nobody knows."""
+    import polars as pl
+
+    return pl.col(name).list.len().fill_null(0)
+
+
+def many_small_files_archived(scene: Scene) -> Iterator[Finding]:
+    """Many small files on the way out, as one folder."""
+    yield from _many(scene, MANY_SMALL, ~_filtered(), _FOLDER)
+
+
+def archive_filter_file_by_file(scene: Scene) -> Iterator[Finding]:
+    """Many small files on the way out, each chosen by a filter."""
+    yield from _many(scene, FILTER, _filtered(), _CHOSEN)
+
+
+_FOLDER = (
+    "The service moves every file that a job leaves by itself, and a small one costs as much as a large one."
+)
+_CHOSEN = (
+    "With an archive filter the service lists the folder and makes one transfer for each file that is to go."
+)
+
+
+def _many(scene: Scene, rule: Rule, which: pl.Expr, cause: str) -> Iterator[Finding]:
+    when = copies_long_by_number("archive") & _long_for_running() & which
+    ran = column("running_s").median()
+    for group in together(scene.jobs, when, took("archive"), ran=ran, **told("archive", _PHASE)):
+        saved = saved_by_bundling(scene, group, "archive")
+        if saved is None:
+            continue
+        yield group.finding(
+            rule,
+            evidence=(moved(group), around(group), _beside_running(group), usually(scene, group, _PHASE)),
+            cause=cause,
+            remedies=_bundle_outputs(group),
+            gain_s=saved[0],
+            basis=saved[1],
+        )
+
+
+def _beside_running(group: Together) -> str:
+    archiving, running = figures.seconds(group["phase_s"]), figures.seconds(group["ran"])
+    return f"ARCHIVING took {archiving}, RUNNING {running}{group.median}"
+
+
+def _bundle_outputs(group: Together) -> tuple[Remedy, ...]:
+    if group.weft:
+        return (_keep_less(), _finish())
+    return (as_a_study(group.app, "each job leaves its records and one ZIP"), *_zip_and_filter(group))
+
+
+def _zip_and_filter(group: Together) -> tuple[Remedy, ...]:
+    zipped = Remedy(
+        say="Or let the script end by packing what it leaves, and archive the ZIP alone.",
+        setting='"archiveFilter": {"includes": ["**results.zip"], "includeLaunchFiles": false}',
+        command="zip -qr results.zip OUTPUTS",
+    )
+    if not group.app.startswith("designsafe-agnostic"):
+        return (zipped,)
+    switch = Remedy(
+        say="Or switch on that this app packs its folder into one ZIP when the program has ended.",
+        setting='"envVariables": [{"key": "ZIP_OUTPUT_SWITCH", "value": "True"}]',
+    )
+    return (switch, zipped)
+
+
+def _keep_less() -> Remedy:
+    return Remedy(
+        say="Keep fewer files of each case: what no pattern names is dropped on the node.",
+        setting=table("output", 'keep = ["FILE"]'),
+    )
+
+
+def _finish() -> Remedy:
+    return Remedy(
+        say="Or reduce what the cases leave on the node, and keep only what that writes.",
+        setting=table("model", 'finish = "python3 reduce.py"'),
+    )
+
+
+def large_archive(scene: Scene) -> Iterator[Finding]:
+    """Many bytes on the way out."""
+    when = large("archive") & _long_for_running()
+    for group in together(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
+        yield group.finding(
+            LARGE_ARCHIVE,
+            evidence=(moved(group), around(group), usually(scene, group, "archive_copying_s")),
+            cause="All these bytes pass through the service's own servers before the job is over.",
+            remedies=_leave_less(group),
+            # What is not a ZIP yet becomes one; of what is, nobody can tell how much is needed.
+            gain_s=None if group.weft else group["all_copying_s"] * (1 - ZIPPED),
+            basis=f"a ZIP of {figures.share(ZIPPED)} of the bytes, as of two studies of OpenSees",
+        )
+
+
+def archive_slow(scene: Scene) -> Iterator[Finding]:
+    """Few bytes a second on the way out."""
+    when = slow("archive") & _long_for_running()
+    for group in together(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
+        yield group.finding(
+            ARCHIVE_SLOW,
+            evidence=(moved(group), around(group), usually(scene, group, "archive_copying_s")),
+            cause="The archive's storage takes files slowly, or many users shared the service's transfers.",
+            remedies=(_near(group), *_leave_less(group)),
+        )
+
+
+def _leave_less(group: Together) -> tuple[Remedy, ...]:
+    if group.weft:
+        return (_keep_less(), _finish())
+    return (*_zip_and_filter(group), as_a_study(group.app, "only what `keep` names is archived, in one ZIP"))
+
+
+def _near(group: Together) -> Remedy:
+    system = group.system or "SYSTEM"
+    say = "Archive to Work of the system that runs the job, which is near it."
+    if group.weft:
+        return Remedy(say=say, setting=table("tapis", f'storage = "tapis://{system}/PATH/weft"'))
+    setting = f'"archiveSystemId": "{system}",\n"archiveSystemDir": "HOST_EVAL($WORK)/archive/${{JobUUID}}"'
+    return Remedy(say=say, setting=setting)
+
+
+def archive_waited(scene: Scene) -> Iterator[Finding]:
+    """A transfer that began late."""
+    lost = column("archive_waiting_s")
+    for group in together(scene.jobs, waited("archive"), lost, **told("archive", _PHASE)):
+        waiting, whole = figures.seconds(group["waiting_s"]), figures.seconds(group["phase_s"])
+        yield group.finding(
+            ARCHIVE_WAITED,
+            evidence=(
+                f"{waiting} of {whole} passed before the transfer began{group.median}",
+                usually(scene, group, "archive_waiting_s"),
+            ),
+            cause="The service moves the files of all its users with few threads, in turn.",
+            remedies=(fewer_jobs(group),),
+        )
+
+
+def inputs_archived_again(scene: Scene) -> Iterator[Finding]:
+    """Inputs that no filter keeps out of the archive."""
+    files, size = column("inputs_files"), column("inputs_bytes")
+    enough = (files >= AGAIN_FILES) | (size >= AGAIN_BYTES)
+    there = (column("archive_files") >= files) & (column("archive_bytes") >= size) & (files > 0)
+    share = column("inputs_files") / column("archive_files")
+    lost = column("archive_copying_s") * share
+    extra = {"in_files": files.median(), "in_bytes": size.median()}
+    when = enough & there & ~_filtered()
+    for group in together(scene.jobs, when, lost, **extra, **told("archive", _PHASE)):
+        ins = f"{figures.files(group['in_files'])}, {figures.size(group['in_bytes'])}"
+        outs = f"{figures.files(group['files'])}, {figures.size(group['bytes'])}"
+        yield group.finding(
+            INPUTS_AGAIN,
+            evidence=(f"inputs: {ins}; archived without a filter: {outs}{group.median}",),
+            cause="Most apps run in the folder of their inputs, and without a filter all that is in it is archived.",
+            remedies=_without_inputs(group),
+            gain_s=group["lost"],
+            basis=f"the inputs' part of the files that were copied; {group.own}",
+        )
+
+
+def _without_inputs(group: Together) -> tuple[Remedy, ...]:
+    exclude = Remedy(
+        say="Exclude the inputs by their patterns; where more than a few files are left, pack those into a ZIP first.",
+        setting='"archiveFilter": {"excludes": ["inputDirectory/INPUT", "APP.zip"], "includeLaunchFiles": false}',
+    )
+    if group.weft:
+        return (Remedy(say="Name large inputs as shared.", setting=table("model", 'shared = ["FOLDER/"]')),)
+    return (as_a_study(group.app, "inputs are never archived again"), exclude)
+
+
+def long_collecting(scene: Scene) -> Iterator[Finding]:
+    """What weft itself does after the end of a job."""
+    lost = column("collecting_s")
+    sums = {"one": lost.median(), "bytes": column("archive_bytes").median()}
+    for group in together(scene.jobs, lost >= COLLECTING_S, lost, **sums):
+        heavy = group["bytes"] >= COLLECTED_BYTES
+        size = f", {figures.size(group['bytes'])} were archived" if group["bytes"] else ""
+        yield group.finding(
+            COLLECTING,
+            evidence=(
+                f"{figures.seconds(group['one'])} from the job's end until all was here{size}{group.median}",
+            ),
+            cause=_HEAVY if heavy else _NOBODY_LOOKED,
+            remedies=(_keep_less(), _finish()) if heavy else _watching(scene),
+        )
+
+
+_HEAVY = "The ZIP of what the cases left comes over your line to this machine."
+_NOBODY_LOOKED = "Nobody looked: weft was not running when the job ended, or it looked at long intervals."
+
+
+def _watching(scene: Scene) -> tuple[Remedy, ...]:
+    return (
+        Remedy(
+            say="Let weft watch without you, on a machine that stays on, such as the JupyterHub.",
+            command=f"weft run{scene.place} --detach",
+        ),
+        Remedy(
+            say="Leave `poll` of [tapis] at its default of 60 s, or below.",
+            setting=table("tapis", "poll = 60"),
+        ),
+    )
+
+
+_LONG = f"ARCHIVING took {figures.share(OF_RUNNING)} of RUNNING or more, or {figures.limit(ANYWAY_S)} or more, and "
+_LOOSE = (
+    f"more than {MANY['archive']} files of less than {SMALL_BYTES / 1e6:g} MB on average were copied for "
+    f"{figures.limit(COPYING_S['archive'])} or more"
+)
+_SAVES = f" and one ZIP of them saves {figures.limit(LEAST_GAIN_S)} in a job."
+_IN_ZIP = (
+    "Bundle them: a study of weft leaves three files; or let the script pack a ZIP, and archive that alone."
+)
+
+MANY_SMALL = Rule(
+    id="many-small-files-archived",
+    title="many small files archived",
+    severity=Severity.WASTE,
+    rule=f"{_LONG}{_LOOSE}, without an archive filter,{_SAVES}",
+    remedy=_IN_ZIP,
+    find=many_small_files_archived,
+)
+FILTER = Rule(
+    id="archive-filter-moves-file-by-file",
+    title="an archive filter that moves file by file",
+    severity=Severity.WASTE,
+    rule=f"{_LONG}{_LOOSE}, chosen by an archive filter,{_SAVES}",
+    remedy=_IN_ZIP,
+    find=archive_filter_file_by_file,
+)
+LARGE_ARCHIVE = Rule(
+    id="large-archive",
+    title="large outputs archived",
+    severity=Severity.WASTE,
+    rule=f"{_LONG}what is not many small files was copied for {figures.limit(LARGE_S)} or more, "
+    f"at {figures.size(SLOW_BYTES_S)}/s or faster.",
+    remedy="Keep less (`keep` of `[output]`), reduce it on the node (`finish` of `[model]`), pack it.",
+    find=large_archive,
+)
+ARCHIVE_SLOW = Rule(
+    id="archive-slow",
+    title="the archive takes files slowly",
+    severity=Severity.NOTE,
+    rule=f"{_LONG}what is not many small files was copied for {figures.limit(SLOW_S)} or more, "
+    f"slower than {figures.size(SLOW_BYTES_S)}/s.",
+    remedy="Archive to the system that runs the job: `storage` of `[tapis]`.",
+    find=archive_slow,
+)
+ARCHIVE_WAITED = Rule(
+    id="archive-waited",
+    title="outputs waited for their transfer",
+    severity=Severity.NOTE,
+    rule=f"The transfer of what a job left began {figures.limit(WAITED_S)} or more after it was asked for.",
+    remedy="Send fewer jobs with more cases each: `jobs` of `[tapis]`.",
+    find=archive_waited,
+)
+INPUTS_AGAIN = Rule(
+    id="inputs-archived-again",
+    title="inputs archived again",
+    severity=Severity.NOTE,
+    rule=f"There is no archive filter, {AGAIN_FILES} input files or {AGAIN_BYTES / 1e6:g} MB of them or more were "
+    "staged, and no fewer files and bytes were archived.",
+    remedy="Exclude them (`archiveFilter`); a study of weft never archives them.",
+    find=inputs_archived_again,
+)
+COLLECTING = Rule(
+    id="long-collecting",
+    title="long COLLECTING",
+    severity=Severity.NOTE,
+    rule=f"{figures.limit(COLLECTING_S)} or more passed from the end of a job until weft had all of it.",
+    remedy="`weft run --detach` on a machine that stays on; keep less where much is collected.",
+    find=long_collecting,
+)
+
+RULES: tuple[Rule, ...] = (
+    MANY_SMALL, FILTER, LARGE_ARCHIVE, ARCHIVE_SLOW, ARCHIVE_WAITED, INPUTS_AGAIN, COLLECTING,
+)  # fmt: skip

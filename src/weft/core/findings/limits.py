@@ -1,0 +1,372 @@
+"""Time and memory that did not suffice: of jobs and of their cases, by how much, and what would have. PURE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from weft.core.findings import figures
+from weft.core.findings.base import Finding, QueueFacts, Remedy, Rule, Scene, Severity
+from weft.core.findings.causes import filled
+from weft.core.findings.failed import lost_seconds
+from weft.core.findings.together import Together, column, in_study, together
+from weft.core.packing import ENDS, GROWTH, MARGIN
+from weft.model import Outcome
+
+if TYPE_CHECKING:
+    import polars as pl
+
+NEAR = 0.95
+"""A job that took more than this share of its time came near to its limit."""
+ROOM = 1.2
+"""What a case should have, as a multiple of the most memory that one was seen to use."""
+USABLE = 0.9
+"""The share of a node's memory that cases can have."""
+ROUND_MINUTES = 5
+"""Minutes are asked for in multiples of this."""
+
+_CONTINUE = Remedy(
+    say="Let cases leave a checkpoint, and go on from it in the next job.",
+    setting=in_study('files = ["state.json"]', table="continue"),
+)
+_RETRY = Remedy(say="Then run again what failed.", command="weft retry{place}")
+
+
+def told() -> pl.Expr:
+    """Is this a job of which the rules of this module tell how it ended?"""
+    import polars as pl
+
+    return _timed_out() | (pl.col("outcome") == Outcome.OUT_OF_MEMORY.value)
+
+
+def _timed_out() -> pl.Expr:
+    """A deadline is none of its own time: more minutes would not help."""
+    import polars as pl
+
+    deadline = pl.col("word").fill_null("").str.contains(r"DEADLINE|\bDL\b")
+    deadline |= pl.col("why").fill_null("").str.contains(r'remote status "?(?:DEADLINE|DL)\b')
+    return (pl.col("outcome") == Outcome.TIMED_OUT.value) & ~deadline
+
+
+# Time
+
+
+def job_timed_out(scene: Scene) -> Iterator[Finding]:
+    cases, recorded = column("cases"), column("recorded")
+    rounds = ((cases - recorded) / column("slots").clip(1)).ceil()
+    measured = (recorded > 0) & (column("longest_case_s") > 0)
+    for group in together(
+        scene.jobs,
+        _timed_out(),
+        lost_seconds() * (1 - recorded / cases.clip(1)),
+        asked=column("minutes").max(),
+        ran=column("running_s").max(),
+        cases=cases.sum(),
+        left=(cases - recorded).sum(),
+        more=(rounds * column("longest_case_s")).filter(measured).max(),
+    ):
+        minutes, how = _minutes(group, scene)
+        asked = (
+            f"{group['asked']:,.0f} min asked for" if group["asked"] else "it is not known what was asked for"
+        )
+        left = f"; {group['left']:,.0f} of {group['cases']:,.0f} cases were left" if group["cases"] else ""
+        yield group.finding(
+            JOB_TIMED_OUT,
+            evidence=(
+                f"{figures.jobs(group.count)} ran for up to {figures.seconds(group['ran'])}, {asked}{left}",
+                how,
+            ),
+            cause="What was in the job took longer than the time that it had asked for.",
+            remedies=filled(_more_time(group, minutes, _queue(group, scene)), scene, group),
+            gain_s=group["lost"],
+            basis="the time that these jobs took, less the share of their cases that had ended",
+        )
+
+
+def _minutes(group: Together, scene: Scene) -> tuple[int, str]:
+    """What such a job should ask for, 0 where nobody can tell, and what that rests on."""
+    usual = scene.normal.of(*group.key, "running_s")
+    if group["more"]:
+        minutes = (group["ran"] + group["more"]) / 60 * MARGIN + ENDS
+        how = (
+            f"what was left would have taken up to {figures.seconds(group['more'])} more, by its longest case"
+        )
+    elif usual is not None and usual.p90 / 60 * MARGIN > group["asked"]:
+        minutes = usual.p90 / 60 * MARGIN
+        how = f"nine of ten of your {usual.count:,} jobs like these ran for at most {figures.seconds(usual.p90)}"
+    else:
+        minutes = group["asked"] * GROWTH
+        how = (
+            "by how much it was too short, nobody can tell: twice the time is a first try" if minutes else ""
+        )
+    return math.ceil(minutes / ROUND_MINUTES) * ROUND_MINUTES, how
+
+
+def _more_time(group: Together, minutes: int, queue: QueueFacts) -> Iterator[Remedy]:
+    most = queue.minutes
+    within = min(minutes, int(most)) if most else minutes
+    if within > group["asked"]:
+        more = in_study(f"minutes = {within}") if group.weft else f'"maxMinutes": {within}'
+        yield Remedy(say="Ask for more time.", setting=more)
+    if most and minutes > most and group.weft:
+        yield Remedy(
+            say="Let more jobs share the cases, so that each has fewer.", setting=in_study("jobs = 8")
+        )
+        yield _CONTINUE
+    elif most and minutes > most:
+        yield Remedy(say=f"Put less into one job: queue {group.queue} gives {most:,.0f} min at most.")
+    if group.weft:
+        yield _RETRY
+
+
+def cases_timed_out(scene: Scene) -> Iterator[Finding]:
+    out = column("timed_out_cases")
+    for group in together(
+        scene.jobs,
+        out > 0,
+        out * column("longest_case_s") / column("slots").clip(1),
+        out=out.sum(),
+        recorded=column("recorded").sum(),
+        longest=column("longest_case_s").max(),
+    ):
+        study = scene.study if group.weft else None
+        limit = study.resources.minutes if study else None
+        minutes = math.ceil((limit or group["longest"] / 60) * GROWTH)
+        stood = f"their limit of {limit:g} min" if limit else "their limit of time"
+        yield group.finding(
+            CASES_TIMED_OUT,
+            evidence=(
+                (
+                    f"{group['out']:,.0f} of {group['recorded']:,.0f} cases met {stood}; "
+                    f"the longest run took {figures.seconds(group['longest'])}"
+                ),
+            ),
+            cause="They needed more than `resources.minutes` gives a case, or never came to an end.",
+            remedies=filled(_longer_cases(minutes, _queue(group, scene).minutes), scene, group),
+            gain_s=group["lost"],
+            basis="the time that these cases took, on the slots of their jobs",
+        )
+
+
+def _longer_cases(minutes: int, most: float | None) -> Iterator[Remedy]:
+    fits = not most or minutes + ENDS <= most
+    if not fits:
+        yield _CONTINUE
+    elif minutes:
+        yield Remedy(
+            say=f"Give a case {GROWTH:g} times the time.",
+            setting=in_study(f"minutes = {minutes}", table="resources"),
+        )
+    yield Remedy(
+        say="Let cases run again by themselves: each further run has twice the time.",
+        setting=in_study("attempts = 3", 'on = ["time-out", "memory"]', table="retry"),
+    )
+    if fits:
+        yield _CONTINUE
+    yield _RETRY
+
+
+def job_near_its_limit(scene: Scene) -> Iterator[Finding]:
+    import polars as pl
+
+    share = pl.col("running_s") / (pl.col("minutes") * 60)
+    near = (pl.col("outcome") == Outcome.FINISHED.value) & (column("minutes") > 0) & (share > NEAR)
+    for group in together(
+        scene.jobs,
+        near.fill_null(value=False),
+        share,
+        longest=(pl.col("running_s")).max(),
+        asked=column("minutes").max(),
+        share=share.max(),
+    ):
+        minutes = math.ceil(group["asked"] * MARGIN / ROUND_MINUTES) * ROUND_MINUTES
+        more = in_study(f"minutes = {minutes}") if group.weft else f'"maxMinutes": {minutes}'
+        yield group.finding(
+            NEAR_LIMIT,
+            evidence=(
+                (
+                    f"{figures.jobs(group.count)} took more than {figures.share(NEAR)} of the time asked for, "
+                    f"up to {figures.seconds(group['longest'])} of {figures.seconds(group['asked'] * 60)}"
+                ),
+            ),
+            cause="A little more to do, or a slower node, and the next such job is ended before it has finished.",
+            remedies=(Remedy(say="Ask for more time: only what is used is charged.", setting=more),),
+        )
+
+
+# Memory
+
+
+def cases_out_of_memory(scene: Scene) -> Iterator[Finding]:
+    oom = column("oom_cases")
+    for group in together(
+        scene.jobs,
+        oom > 0,
+        oom * column("case_s") / column("recorded").clip(1) / column("slots").clip(1),
+        oom=oom.sum(),
+        recorded=column("recorded").sum(),
+        limit=column("case_memory_mb").max() * 1e6,
+        peak=column("peak_memory_bytes").max(),
+        node=column("memory_mb").max() * 1e6,
+        slots=column("slots").max(),
+    ):
+        needed = max(group["limit"] * GROWTH, group["peak"] * ROOM)
+        limit = f" of {figures.size(group['limit'])}" if group["limit"] else ""
+        peak = f"; the largest used {figures.size(group['peak'])}" if group["peak"] else ""
+        yield group.finding(
+            CASES_OUT_OF_MEMORY,
+            evidence=(
+                f"{group['oom']:,.0f} of {group['recorded']:,.0f} cases met their limit{limit}{peak}",
+                _on_the_node(group, needed),
+            ),
+            cause="They used more memory than `resources.memory` gives a case.",
+            remedies=filled(_more_memory(group, needed, scene), scene, group),
+            gain_s=group["lost"],
+            basis="the mean time of a case for each of them, on the slots of their jobs",
+        )
+
+
+def _on_the_node(group: Together, needed: float) -> str:
+    if not (group["node"] and needed):
+        return ""
+    fit = int(group["node"] * USABLE / needed)
+    return (
+        f"with {figures.size(needed)} each, {fit:,} at a time fit into a node of {figures.size(group['node'])}, "
+        f"where {group['slots']:,.0f} ran"
+    )
+
+
+def _more_memory(group: Together, needed: float, scene: Scene) -> Iterator[Remedy]:
+    fits = not group["node"] or needed <= group["node"] * USABLE
+    if needed and fits:
+        yield Remedy(
+            say="Give a case more memory: no more run at a time than fit.",
+            setting=in_study(f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"', table="resources"),
+        )
+    if not fits or not needed:
+        yield _larger_nodes(group, scene)
+    yield Remedy(
+        say="Let cases run again by themselves: each further run has twice the memory.",
+        setting=in_study("attempts = 3", 'on = ["time-out", "memory"]', table="retry"),
+    )
+    yield _RETRY
+
+
+def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
+    import polars as pl
+
+    for group in together(
+        scene.jobs,
+        pl.col("outcome") == Outcome.OUT_OF_MEMORY.value,
+        lost_seconds(),
+        peak=column("peak_memory_bytes").max(),
+        node=column("memory_mb").max() * 1e6,
+        slots=column("slots").max(),
+        cores=column("cores").max(),
+        su=column("su").sum(),
+    ):
+        together_s = group["slots"] * group["peak"]
+        all_cases = (
+            f"{group['slots']:,.0f} cases at a time of up to {figures.size(group['peak'])} are "
+            f"{figures.size(together_s)}"
+            if together_s
+            else ""
+        )
+        node = f", and a node has {figures.size(group['node'])}" if group["node"] and together_s else ""
+        yield group.finding(
+            JOB_OUT_OF_MEMORY,
+            evidence=(
+                (
+                    f"{figures.jobs(group.count)} ended for want of memory, "
+                    f"after {figures.seconds(group['lost'] / group.count)} on average"
+                ),
+                f"{all_cases}{node}",
+            ),
+            cause="All that ran on a node together used more memory than the job had there.",
+            remedies=filled(_less_at_a_time(group, scene), scene, group),
+            gain_s=group["lost"],
+            gain_su=group["su"],
+            basis="the time that these jobs took",
+        )
+
+
+def _less_at_a_time(group: Together, scene: Scene) -> Iterator[Remedy]:
+    slots, needed = int(group["slots"]), group["peak"] * ROOM
+    fit = int(group["node"] * USABLE / needed) if needed and group["node"] else slots
+    fewer = fit if 0 < fit < slots else slots // 2
+    if group.weft and needed:
+        yield Remedy(
+            say="Say what a case needs: weft then runs no more at a time than fit.",
+            setting=in_study(f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"', table="resources"),
+        )
+    if group.weft and fewer:
+        yield Remedy(say="Let fewer cases run at a time.", setting=in_study(f"slots = {fewer}"))
+    if not group.weft and group["cores"] > 1:
+        yield Remedy(
+            say="Run fewer processes on each node.", setting=f'"coresPerNode": {int(group["cores"]) // 2}'
+        )
+    yield _larger_nodes(group, scene)
+    if group.weft:
+        yield _RETRY
+
+
+def _larger_nodes(group: Together, scene: Scene) -> Remedy:
+    """Another queue of the same system: the one whose nodes have least more memory, where one is known."""
+    larger = [
+        facts
+        for (system, _), facts in scene.queues.items()
+        if system == group.system and (facts.memory_mb or 0) * 1e6 > max(group["node"], 1.0)
+    ]
+    best = min(larger, key=lambda facts: facts.memory_mb or 0, default=None)
+    if best is None:
+        return Remedy(say="Or take a queue whose nodes have more memory, or have a case use less.")
+    setting = (
+        in_study(f'queue = "{best.queue}"') if group.weft else f'"execSystemLogicalQueue": "{best.queue}"'
+    )
+    size = figures.size((best.memory_mb or 0) * 1e6)
+    return Remedy(say=f"Or take queue {best.queue}, whose nodes have {size}.", setting=setting)
+
+
+def _queue(group: Together, scene: Scene) -> QueueFacts:
+    nothing = QueueFacts(system=group.system, queue=group.queue)
+    return scene.queues.get((group.system, group.queue), nothing)
+
+
+JOB_TIMED_OUT = Rule(
+    id="job-timed-out",
+    title="Jobs ran out of time",
+    severity=Severity.FAILURE,
+    rule="A job was ended when its time was over (not by a deadline of the scheduler).",
+    find=job_timed_out,
+)
+CASES_TIMED_OUT = Rule(
+    id="cases-timed-out",
+    title="Cases ran out of time",
+    severity=Severity.FAILURE,
+    rule="The runner ended cases at their limit of `resources.minutes`.",
+    find=cases_timed_out,
+)
+NEAR_LIMIT = Rule(
+    id="job-near-its-limit",
+    title="Jobs finished just before their time was over",
+    severity=Severity.NOTE,
+    rule=f"A job finished and was RUNNING for more than {figures.share(NEAR)} of the minutes that it had asked for.",
+    find=job_near_its_limit,
+)
+CASES_OUT_OF_MEMORY = Rule(
+    id="cases-out-of-memory",
+    title="Cases ran out of memory",
+    severity=Severity.FAILURE,
+    rule="The runner ended cases at their limit of `resources.memory`.",
+    find=cases_out_of_memory,
+)
+JOB_OUT_OF_MEMORY = Rule(
+    id="job-out-of-memory",
+    title="Jobs ran out of memory",
+    severity=Severity.FAILURE,
+    rule="A job was ended as the memory of a node, or what it had asked for of it, was used up.",
+    find=job_out_of_memory,
+)
+
+RULES: tuple[Rule, ...] = (JOB_TIMED_OUT, CASES_TIMED_OUT, NEAR_LIMIT, CASES_OUT_OF_MEMORY, JOB_OUT_OF_MEMORY)

@@ -1,0 +1,54 @@
+"""Settings as remedies give them: lines of a study file, verbatim. PURE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from weft.model import Study
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""Variables that say how many threads a program may have."""
+_ELSEWHERE = re.compile(r"\b(ibrun|srun)\b")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def table(name: str, *lines: str) -> str:
+    """Lines of one table."""
+    return "\n".join([f"[{name}]", *lines])
+
+
+def inline(values: Mapping[str, str]) -> str:
+    """An inline table of strings."""
+    return "{ " + ", ".join(f"{_key(name)} = {quoted(value)}" for name, value in values.items()) + " }"
+
+
+def listed(values: tuple[str, ...]) -> str:
+    """A list of strings."""
+    return "[" + ", ".join(map(quoted, values)) + "]"
+
+
+def quoted(text: str) -> str:
+    """A TOML string."""
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in plain) + '"'
+
+
+def _key(name: str) -> str:
+    return name if _PLAIN_KEY.fullmatch(name) else quoted(name)
+
+
+def env_with(study: Study | None, **variables: str) -> str:
+    """``[model] env`` with these variables besides those that the study has."""
+    return table("model", f"env = {inline({**(study.model.env if study else {}), **variables})}")
+
+
+def threads_of(study: Study | None) -> int:
+    """Threads that the study's own environment gives a case; 0 where it says nothing, or says it by a parameter."""
+    said = [study.model.env.get(name, "") for name in THREADS] if study is not None else []
+    return max([int(text) for text in said if text.isdecimal()], default=0)
+
+
+def launches_elsewhere(study: Study | None) -> bool:
+    """Do cases start processes that are no descendants of theirs, so that nobody counts their CPU time?"""
+    return study is not None and _ELSEWHERE.search(study.model.command) is not None

@@ -1,0 +1,265 @@
+"""Findings about what comes before a job is queued: uploading, its inputs, and the app itself. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from weft.core import waits
+from weft.core.findings import figures
+from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.settings import table
+from weft.core.findings.together import Together, as_a_study, column, fewer_jobs, together
+from weft.core.findings.transfers import (
+    COPYING_S,
+    LARGE_S,
+    LEAST_GAIN_S,
+    MANY,
+    SLOW_BYTES_S,
+    SLOW_S,
+    SMALL_BYTES,
+    WAITED_S,
+    around,
+    copies_long_by_number,
+    large,
+    moved,
+    saved_by_bundling,
+    slow,
+    told,
+    took,
+    usually,
+    waited,
+)
+
+AGAIN = 3
+"""Jobs with the same inputs, from which on it is told."""
+AGAIN_S = 60.0
+"""Seconds that staging them again must have taken, over all jobs."""
+MOVED_BYTES = 100_000
+"""Of what a job of a study is sent where its large inputs are shared: bundle and runner."""
+UPLOADING_S = 60.0
+"""Uploading for less is not told of."""
+
+_PHASE = "staging_inputs_s"
+
+
+def inputs_staged_file_by_file(scene: Scene) -> Iterator[Finding]:
+    """Many small files on the way in."""
+    for group in together(
+        scene.jobs, copies_long_by_number("inputs"), took("inputs"), **told("inputs", _PHASE)
+    ):
+        saved = saved_by_bundling(scene, group, "inputs")
+        if saved is None:
+            continue
+        yield group.finding(
+            FILE_BY_FILE,
+            evidence=(moved(group), around(group), usually(scene, group, "inputs_copying_s")),
+            cause="The service moves each file of a folder by itself, and a small one takes as long as a large one.",
+            remedies=_bundle_inputs(group),
+            gain_s=saved[0],
+            basis=saved[1],
+        )
+
+
+def _bundle_inputs(group: Together) -> tuple[Remedy, ...]:
+    if group.weft:
+        return (_model_shared(), _less_inputs())
+    unpack = Remedy(
+        say="Or pack the folder into one ZIP that the script unpacks first, and name its address as the input.",
+        setting='"fileInputs": [{"name": "Input Directory", "sourceUrl": "tapis://SYSTEM/PATH/inputs"}]',
+        command="zip -r inputs/inputs.zip FOLDER",
+    )
+    if group.app.startswith("designsafe-agnostic"):
+        unpack = Remedy(
+            say="Or put one ZIP into the input directory; this app unpacks it before it starts the program.",
+            setting='"envVariables": [{"key": "UNZIP_FILES_LIST", "value": "inputs.zip"}]',
+            command="zip -r inputs/inputs.zip FOLDER",
+        )
+    return (as_a_study(group.app, "each job gets one ZIP and the runner"), unpack)
+
+
+def _model_shared() -> Remedy:
+    return Remedy(
+        say="Name what all cases read as shared: it is uploaded once to the store and read there, not staged.",
+        setting=table("model", 'shared = ["FOLDER/"]'),
+    )
+
+
+def _less_inputs() -> Remedy:
+    return Remedy(say="Leave out of [tapis.inputs] what the cases do not read, or give it as one ZIP.")
+
+
+def _in_place(group: Together) -> Remedy:
+    system = group.system or "SYSTEM"
+    return Remedy(
+        say="Or keep them in Work of the system that runs the job, and let the cases read them there.",
+        setting=table("model", f'shared = ["tapis://{system}/PATH/FOLDER"]'),
+    )
+
+
+def _keep_on_system(group: Together) -> tuple[Remedy, ...]:
+    if group.weft:
+        return (_model_shared(), _in_place(group))
+    return (
+        as_a_study(group.app, "shared inputs go once to the store on the system, and stay"),
+        _in_place(group),
+    )
+
+
+def large_inputs(scene: Scene) -> Iterator[Finding]:
+    """Many bytes on the way in."""
+    for group in together(scene.jobs, large("inputs"), took("inputs"), **told("inputs", _PHASE)):
+        saved = group["took_s"] - group.count * _little(scene, group).likely
+        yield group.finding(
+            LARGE_INPUTS,
+            evidence=(moved(group), around(group), usually(scene, group, "inputs_copying_s")),
+            cause="All these bytes pass through the service's own servers, for each job anew.",
+            remedies=_keep_on_system(group),
+            gain_s=max(0.0, saved),
+            basis=_little(scene, group).basis,
+        )
+
+
+def inputs_from_a_slow_source(scene: Scene) -> Iterator[Finding]:
+    """Few bytes a second on the way in."""
+    for group in together(scene.jobs, slow("inputs"), took("inputs"), **told("inputs", _PHASE)):
+        saved = group["took_s"] - group.count * _little(scene, group).likely
+        yield group.finding(
+            SLOW_SOURCE,
+            evidence=(
+                moved(group),
+                usually(scene, group, "inputs_copying_s"),
+                f"{figures.size(waits.BYTES_PER_S)}/s were recorded at TACC (May 2025)",
+            ),
+            cause="The storage that the inputs lie on gives them slowly, or many users shared the service's transfers.",
+            remedies=_keep_on_system(group),
+            gain_s=max(0.0, saved),
+            basis=_little(scene, group).basis,
+        )
+
+
+def _little(scene: Scene, group: Together) -> waits.Expected:
+    """What a job still waits for whose inputs lie where it runs."""
+    return waits.transfer(scene.normal, group.key, "inputs", 2, MOVED_BYTES)
+
+
+def inputs_waited(scene: Scene) -> Iterator[Finding]:
+    """A transfer that began late."""
+    lost = column("inputs_waiting_s")
+    for group in together(scene.jobs, waited("inputs"), lost, **told("inputs", _PHASE)):
+        waiting = figures.seconds(group["waiting_s"])
+        whole = figures.seconds(group["phase_s"])
+        yield group.finding(
+            INPUTS_WAITED,
+            evidence=(
+                f"{waiting} of {whole} passed before the transfer began{group.median}",
+                usually(scene, group, "inputs_waiting_s"),
+            ),
+            cause="The service moves the files of all its users with few threads, in turn.",
+            remedies=(fewer_jobs(group),),
+        )
+
+
+def same_inputs_again(scene: Scene) -> Iterator[Finding]:
+    """Jobs that were staged from the same addresses."""
+    import polars as pl
+
+    sources = pl.col("sources").list.join("\n")
+    when = (pl.col("sources").list.len() > 0) & (took("inputs") > 0)
+    for group in together(scene.jobs, when, took("inputs"), also=sources, **told("inputs", _PHASE)):
+        again = group["took_s"] * (group.count - 1) / group.count
+        saved = group["took_s"] - group.count * _little(scene, group).likely
+        if group.count < AGAIN or again < AGAIN_S or saved < LEAST_GAIN_S * group.count:
+            continue
+        first, *rest = group.also.split("\n")
+        more = f" and {len(rest):,} more" if rest else ""
+        all_s = figures.seconds(group["took_s"])
+        yield group.finding(
+            SAME_INPUTS,
+            evidence=(
+                f"{figures.jobs(group.count)} were staged from {first}{more}, for {all_s} in all",
+                moved(group),
+            ),
+            cause="The service copies the inputs of every job, and does not know that it did so before.",
+            remedies=(
+                *_keep_on_system(group),
+                Remedy(say="See what the store holds.", command="weft store list"),
+            ),
+            gain_s=saved,
+            basis=_little(scene, group).basis,
+        )
+
+
+def long_uploading(scene: Scene) -> Iterator[Finding]:
+    """What weft itself brings to the storage, before it submits."""
+    lost = column("uploading_s")
+    seconds = {"one": lost.median(), "all": lost.sum()}
+    for group in together(scene.jobs, lost >= UPLOADING_S, lost, **seconds):
+        yield group.finding(
+            UPLOADING,
+            evidence=(f"{figures.seconds(group['one'])} of uploading{group.median}",),
+            cause="The bundle of each job goes over your line to the storage, with all files of model.inputs in it.",
+            remedies=(
+                _model_shared(),
+                Remedy(
+                    say="Or start it where the files are, as in a terminal of the JupyterHub.",
+                    command=f"weft run{scene.place} --detach",
+                ),
+            ),
+        )
+
+
+FILE_BY_FILE = Rule(
+    id="inputs-staged-file-by-file",
+    title="inputs staged file by file",
+    severity=Severity.WASTE,
+    rule=f"More than {MANY['inputs']} input files of less than {SMALL_BYTES / 1e6:g} MB on average were copied for "
+    f"{figures.limit(COPYING_S['inputs'])} or more, and bundling saves {figures.limit(LEAST_GAIN_S)} in a job.",
+    remedy="Bundle them: a study of weft sends two files; or pack a ZIP that the script unpacks.",
+    find=inputs_staged_file_by_file,
+)
+LARGE_INPUTS = Rule(
+    id="large-inputs",
+    title="large inputs",
+    severity=Severity.WASTE,
+    rule=f"Inputs that are not many small files were copied for {figures.limit(LARGE_S)} or more, "
+    f"at {figures.size(SLOW_BYTES_S)}/s or faster.",
+    remedy="Keep them on the system that runs the job: `shared` of `[model]`.",
+    find=large_inputs,
+)
+SLOW_SOURCE = Rule(
+    id="inputs-from-a-slow-source",
+    title="inputs come slowly",
+    severity=Severity.WASTE,
+    rule=f"Inputs that are not many small files were copied for {figures.limit(SLOW_S)} or more, "
+    f"slower than {figures.size(SLOW_BYTES_S)}/s.",
+    remedy="Keep them on the system that runs the job: `shared` of `[model]`.",
+    find=inputs_from_a_slow_source,
+)
+INPUTS_WAITED = Rule(
+    id="inputs-waited",
+    title="inputs waited for their transfer",
+    severity=Severity.NOTE,
+    rule=f"The transfer of a job's inputs began {figures.limit(WAITED_S)} or more after it was asked for.",
+    remedy="Send fewer jobs with more cases each: `jobs` of `[tapis]`.",
+    find=inputs_waited,
+)
+SAME_INPUTS = Rule(
+    id="same-inputs-staged-again",
+    title="the same inputs staged again",
+    severity=Severity.WASTE,
+    rule=f"{AGAIN} jobs or more were staged from the same addresses, all but the first took "
+    f"{figures.limit(AGAIN_S)} or more together, and keeping them there saves "
+    f"{figures.limit(LEAST_GAIN_S)} in a job.",
+    remedy="Keep them on the system that runs the job: `shared` of `[model]`; `weft store list` shows what is there.",
+    find=same_inputs_again,
+)
+UPLOADING = Rule(
+    id="long-uploading",
+    title="long UPLOADING",
+    severity=Severity.NOTE,
+    rule=f"weft uploaded what a job gets for {figures.limit(UPLOADING_S)} or more.",
+    remedy="Name large inputs in `shared` instead of `inputs`, or start where the files are.",
+    find=long_uploading,
+)
+
+RULES: tuple[Rule, ...] = (FILE_BY_FILE, LARGE_INPUTS, SLOW_SOURCE, INPUTS_WAITED, SAME_INPUTS, UPLOADING)

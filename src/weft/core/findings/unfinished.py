@@ -1,0 +1,167 @@
+"""What became of cases that did not end well: lost, cut off, failed or missing in jobs that FINISHED. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from weft.core.findings import figures
+from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.causes import filled, quote
+from weft.core.findings.endings import AGAIN, ASK, EXPLAIN, STAY
+from weft.core.findings.failed import lost_seconds
+from weft.core.findings.together import Together, column, in_study, together
+from weft.model import Outcome
+
+MOST_KNOWN = 0.5
+"""Of cases that failed, the share that known messages must explain so that they need no finding besides."""
+OFTEN = 3
+"""Interruptions in jobs that are alike from which on another queue is worth a thought."""
+
+
+def job_lost(scene: Scene) -> Iterator[Finding]:
+    import polars as pl
+
+    lost = pl.col("outcome") == Outcome.LOST.value
+    for group in together(scene.jobs, lost, lost_seconds(), in_flight=column("in_flight").sum()):
+        yield group.finding(
+            LOST,
+            evidence=(
+                f"{figures.jobs(group.count)} vanished; {group['in_flight']:,.0f} cases were under way in them",
+            ),
+            cause="The backend did not tell of them for several answers in a row, so they were cancelled and closed.",
+            remedies=filled((AGAIN, ASK), scene, group),
+            gain_s=group["lost"],
+            basis="the time that these jobs took",
+        )
+
+
+def cases_cut_off(scene: Scene) -> Iterator[Finding]:
+    import polars as pl
+
+    ends = (Outcome.INTERRUPTED.value, Outcome.LOST.value, Outcome.CANCELLED.value, Outcome.TIMED_OUT.value)
+    cut = pl.col("outcome").is_in(ends) & (column("in_flight") > 0)
+    longest = column("longest_case_s").max()
+    interrupted = (pl.col("outcome") == Outcome.INTERRUPTED.value).sum()
+    for group in together(scene.jobs, cut, column("in_flight"), longest=longest, interrupted=interrupted):
+        usual = f"; a case takes up to {figures.seconds(group['longest'])}" if group["longest"] else ""
+        go_on = Remedy(
+            say="Let cases that take long leave a checkpoint, and go on from it.",
+            setting=in_study('files = ["state.json"]', table="continue"),
+        )
+        yield group.finding(
+            CUT_OFF,
+            evidence=(
+                f"{group['lost']:,.0f} cases were under way when {figures.jobs(group.count)} ended{usual}",
+            ),
+            cause="A job's end takes with it the cases that run then; those that have ended are kept.",
+            remedies=filled((AGAIN, *([STAY] if group["interrupted"] >= OFTEN else []), go_on), scene, group),
+        )
+
+
+def finished_with_failed_cases(scene: Scene) -> Iterator[Finding]:
+    import polars as pl
+
+    failed = column("failed_cases")
+    limited = column("timed_out_cases") + column("oom_cases")
+    unknown = failed - limited - pl.col("signs").list.len().fill_null(0).cast(pl.Int64)
+    finished = pl.col("outcome") == Outcome.FINISHED.value
+    for group in together(
+        scene.jobs,
+        finished & (failed > limited) & (unknown > (1 - MOST_KNOWN) * failed),
+        failed,
+        unknown=unknown.sum(),
+        recorded=column("recorded").sum(),
+    ):
+        yield group.finding(
+            FAILED_CASES,
+            evidence=(
+                (
+                    f"{group['lost']:,.0f} of {group['recorded']:,.0f} cases failed in {figures.jobs(group.count)} "
+                    f"that FINISHED; what {group['unknown']:,.0f} of them printed is no message known here"
+                ),
+                quote(scene.jobs, group),
+            ),
+            cause="FINISHED says that the cases have run; how each ended, only their records tell.",
+            remedies=filled(
+                (
+                    Remedy(say="See which cases failed, and why.", command="weft results{place}"),
+                    Remedy(say="Mend the model, then run again what failed.", command="weft retry{place}"),
+                ),
+                scene,
+                group,
+            ),
+        )
+
+
+def finished_without_records(scene: Scene) -> Iterator[Finding]:
+    import polars as pl
+
+    missing = column("cases") - column("recorded")
+    finished = pl.col("outcome") == Outcome.FINISHED.value
+    for group in together(
+        scene.jobs,
+        finished & (missing > 0),
+        missing,
+        cases=column("cases").sum(),
+        none=(column("recorded") == 0).sum(),
+        left=(column("recorded") > 0).sum(),
+        minutes=column("minutes").max(),
+    ):
+        yield group.finding(
+            NO_RECORDS,
+            evidence=(
+                f"{group['lost']:,.0f} of {group['cases']:,.0f} cases left no record, although the job FINISHED",
+                f"in {figures.jobs(group['none'])} no case did" if group["none"] else "",
+                quote(scene.jobs, group),
+            ),
+            cause="The app lost the exit code of what it ran, or the job's time was over before its last cases.",
+            remedies=filled(_without_records(group), scene, group),
+        )
+
+
+def _without_records(group: Together) -> Iterator[Remedy]:
+    if group["none"]:
+        yield EXPLAIN
+        yield Remedy(say="See whether the app can be trusted with exit codes.", command="weft app show {app}")
+    if group["left"]:
+        yield Remedy(
+            say="Ask for more time, or let more jobs share the cases.",
+            setting=in_study("minutes = {longer}", "jobs = 8"),
+        )
+    yield Remedy(
+        say="Run again what is left.", command="weft run{place}" if group["left"] else "weft retry{place}"
+    )
+
+
+LOST = Rule(
+    id="job-lost",
+    title="Jobs vanished",
+    severity=Severity.WASTE,
+    rule="A job was closed as LOST.",
+    find=job_lost,
+)
+CUT_OFF = Rule(
+    id="cases-cut-off",
+    title="Cases were cut off by the end of their job",
+    severity=Severity.WASTE,
+    rule="Cases had started and left no record when their job was interrupted, lost, cancelled, or out of time; "
+    f"another queue is named from {OFTEN} interruptions on.",
+    find=cases_cut_off,
+)
+FAILED_CASES = Rule(
+    id="finished-with-failed-cases",
+    title="Jobs FINISHED, and cases in them failed",
+    severity=Severity.FAILURE,
+    rule="Cases failed in a job that FINISHED, not by their limits, and known messages explain less than "
+    f"{figures.share(MOST_KNOWN)} of them.",
+    find=finished_with_failed_cases,
+)
+NO_RECORDS = Rule(
+    id="finished-without-records",
+    title="Jobs FINISHED, and cases in them left no record",
+    severity=Severity.FAILURE,
+    rule="A job FINISHED, and fewer cases left a record than it had.",
+    find=finished_without_records,
+)
+
+RULES: tuple[Rule, ...] = (LOST, CUT_OFF, FAILED_CASES, NO_RECORDS)

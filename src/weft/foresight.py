@@ -1,0 +1,91 @@
+"""Foretelling what a run will take, from the study, its journal and the user's history, before anything is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from weft.backends.base import Backend
+from weft.core import events as ev
+from weft.core.events import Allotment, AnyEvent
+from weft.core.experience import Experience, experience
+from weft.core.packing import at_most
+from weft.core.plan import Action, Submit
+from weft.core.shapes import Ways, predicted, ways
+from weft.core.state import State
+from weft.errors import CheckFailed, WeftError
+from weft.model import Bundle, Kind, Limits, Study
+
+
+class Foresight:
+    """Foretells a run once: before its first job, or after its pilot, which tells how long a case takes."""
+
+    def __init__(self, study: Study, backend: Backend) -> None:
+        self._study, self._backend = study, backend
+        self._told = False
+
+    def __call__(self, state: State, actions: Sequence[Action]) -> AnyEvent | None:
+        """The prediction, if jobs are about to be planned and there is one; a hold if it would cost too much."""
+        new = [action.bundle for action in actions if isinstance(action, Submit) and not action.job]
+        if self._told or not new or new[0].kind is Kind.PILOT or (new[0].kind is Kind.BEFORE and state.pilot):
+            return None
+        self._told = True
+        found = foresee(self._study, state, self._backend)
+        try:
+            check_cost(self._study, found, new, self._backend.limits)
+        except CheckFailed as problem:
+            return ev.Held(at=time.time(), why=problem.what, hint=f"{problem.hint}; then `weft retry`")
+        return predicted(found, time.time()) if found is not None else None
+
+
+def foresee(study: Study, state: State, backend: Backend) -> Ways | None:
+    """The ways to run what is left, with what each will take; None where there is nothing to go by."""
+    given = backend.given
+    limits = backend.limits
+    learnt = remembered(given, limits)
+    return ways(study, state, limits, learnt, given, bytes_in=_bytes_in(study))
+
+
+def remembered(given: Allotment, limits: Limits) -> Experience:
+    """What the user's history teaches of such jobs; nothing where it cannot be read, since a run needs none."""
+    from weft.store.history import History
+
+    key = (given.app, given.system, given.queue)
+    with contextlib.suppress(WeftError), History() as history:
+        return experience(history.jobs(app=key[0], system=key[1], queue=key[2]), key, limits)
+    return Experience()
+
+
+def check_cost(study: Study, found: Ways | None, bundles: Sequence[Bundle], limits: Limits) -> None:
+    """Refuse what would cost more than the study allows; raises CheckFailed, which names the cheapest way."""
+    if study.max_su is None or limits.charge is None:
+        return
+    where = f"{study.file or 'Study(...)'}: at most {study.max_su:g} SU"
+    if limits.charge.rate is None:
+        raise CheckFailed(
+            "nobody knows what a node-hour costs in this queue",
+            where=where,
+            hint="leave out --max-su (and run.max_su)",
+        )
+    cost = found.chosen.forecast.su if found else None
+    most = cost[2] if cost else at_most(bundles, limits.charge)[1] or 0.0
+    if most <= study.max_su:
+        return
+    cheapest = found.cheapest if found else None
+    hint = "give fewer cases, or allow more with --max-su"
+    if cheapest and found and cheapest.forecast.su:
+        jobs = min(cheapest.at_once, cheapest.jobs)
+        least = f"the cheapest way ({jobs:,} at once) costs up to {cheapest.forecast.su[2]:,.2f} SU"
+        hint = f"{least}: --cheapest takes it" if cheapest is not found.chosen else f"{least}: {hint}"
+    raise CheckFailed(f"this run may cost {most:,.2f} SU", where=where, hint=hint)
+
+
+def _bytes_in(study: Study) -> int:
+    """What every bundle holds of the study's own files; a missing one is for others to complain of."""
+    total = 0
+    for name in (*study.model.inputs, *study.model.templates):
+        with contextlib.suppress(OSError):
+            total += Path(study.folder, name).stat().st_size
+    return total

@@ -1,0 +1,288 @@
+"""The history: the user's ended jobs, whoever launched them, in one small SQLite database below ``home()``.
+
+One row for each job, with the columns of ``core/jobtable.py`` (lists as JSON). A job told again, by its study or by
+the service, is the same row: what the study told stands, since only weft knows of the cases, and what it does not
+know is filled in. Many processes write at once, also on network file systems: a rollback journal (WAL needs shared
+memory), short transactions, and patience while another one writes. Nothing of a job's environment or arguments is
+kept; messages and lists are cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weft.core.jobtable import schema
+from weft.errors import FolderError, StudyLocked, UsageError, WeftError
+from weft.home import home
+from weft.store.folder import disk_problem
+from weft.store.historyrows import affinity, insert, known_by, quoted, rows, table, to_keep
+from weft.store.lease import Lease
+from weft.store.resultfile import load_polars
+
+if TYPE_CHECKING:
+    import polars
+
+NAME = "history.sqlite3"
+VERSION = 1
+"""Of the file. A new column keeps it, another meaning of one raises it."""
+PATIENCE = 20.0
+"""Seconds to wait while another process writes."""
+AT_ONCE = 2000
+"""Rows of one transaction: a fraction of a second."""
+
+
+class DamagedHistory(FolderError):
+    """The file is no database any more; it has been moved aside, and the next job begins a new one."""
+
+
+class History:
+    """The history in this file, that of the user if none is said; use as a context manager.
+
+    Every method raises FolderError, with what to do, if the file cannot be read or written, is of a newer weft, or
+    stays locked. One that is damaged is moved aside, never deleted (DamagedHistory).
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or home() / NAME
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def keep(self, jobs: polars.DataFrame) -> int:
+        """Keep those of these jobs that are over, and say how many; those that are known are brought up to date.
+
+        All is written, or after a failure some whole part of it.
+        """
+        told = to_keep(jobs)
+        if told.is_empty():
+            return 0
+        statement = insert()
+        with self._guarded():
+            connection = self._connect(create=True)
+            for part in told.iter_slices(AT_ONCE):
+                with _transaction(connection):
+                    self._prepare(connection)
+                    connection.executemany(statement, rows(part))
+        return len(told)
+
+    def jobs(
+        self,
+        *,
+        app: str = "",
+        system: str = "",
+        queue: str = "",
+        since: float | None = None,
+        before: float | None = None,
+    ) -> polars.DataFrame:
+        """The jobs of an app (``*`` stands for anything), a system, a queue; begun since or before a time.
+
+        In the order in which they began; empty if there is no history. The columns are those of ``core/jobtable.py``,
+        null where an older weft did not keep them.
+        """
+        where, values = _where(app, system, queue, since, before)
+        with self._guarded():
+            if not self.path.exists():
+                return table([], [])
+            connection = self._connect()
+            there = self._columns(connection)
+            names = [name for name in schema() if name in there]
+            if not names:
+                return table([], [])
+            query = f"SELECT {quoted(names)} FROM jobs{where} ORDER BY start, job"  # noqa: S608  # names are ours
+            return table(names, connection.execute(query, values).fetchall())
+
+    def forget(
+        self,
+        *,
+        app: str = "",
+        system: str = "",
+        queue: str = "",
+        since: float | None = None,
+        before: float | None = None,
+    ) -> int:
+        """Forget these jobs for good, and say how many; UsageError if it is not said which."""
+        where, values = _where(app, system, queue, since, before)
+        if not where:
+            raise UsageError(
+                "it is not said which jobs to forget", hint="say before when, or an app, a system, a queue"
+            )
+        with self._guarded():
+            if not self.path.exists():
+                return 0
+            connection = self._connect()
+            connection.execute("PRAGMA secure_delete = ON")
+            with _transaction(connection):
+                self._prepare(connection)
+                return connection.execute(f"DELETE FROM jobs{where}", values).rowcount  # noqa: S608  # as above
+
+    # The file
+
+    def _connect(self, *, create: bool = False) -> sqlite3.Connection:
+        if self._connection is None:
+            if create:
+                self._create()
+            found = self.path.stat()
+            self._file = found.st_dev, found.st_ino
+            self._connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None
+            )
+        self._columns(self._connection)  # refuses what a newer weft wrote
+        return self._connection
+
+    def _create(self) -> None:
+        """Make an empty file that only the user may read, unless there is one.
+
+        Never opened if it is there: closing it would let go of the locks that other threads have on it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+    def _columns(self, connection: sqlite3.Connection) -> set[str]:
+        """The columns that the file has; none if it is new."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise FolderError(
+                f"this history of jobs was written by a newer weft (version {version}; this one reads {VERSION})",
+                where=str(self.path),
+                hint="upgrade weft: `pip install --upgrade weft`",
+            )
+        return {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Within a transaction: the table with all its columns."""
+        there = self._columns(connection)
+        if not there:
+            connection.execute('CREATE TABLE jobs ("key" TEXT PRIMARY KEY)')
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        for name, kind in schema().items():
+            if name not in there:
+                connection.execute(f'ALTER TABLE jobs ADD COLUMN "{name}" {affinity(kind)}')
+
+    # What may go wrong
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.close()
+            raise self._problem(error) from error
+        except UnicodeDecodeError as error:  # even the names of columns may be damaged
+            self.close()
+            raise self._aside(str(error)) from error
+        except OSError as error:
+            raise self._unusable(disk_problem(error, self.path).what) from error
+
+    def _problem(self, error: sqlite3.Error) -> WeftError:
+        # The codes of SQLite are told from Python 3.11 on; its sentences have not changed in twenty years.
+        said = str(error)
+        if type(error) is sqlite3.DatabaseError or "decode to UTF-8" in said:
+            return self._aside(said)
+        if "locked" in said:
+            hint = f"another weft has been writing to it for {PATIENCE:.0f} s: try again"
+            return FolderError("the history of jobs is locked", where=str(self.path), hint=hint)
+        if "full" in said:
+            return self._unusable("the disk is full")
+        return self._unusable(said)
+
+    def _unusable(self, why: str) -> WeftError:
+        hint = "mend this, or say another folder for what weft remembers in WEFT_HOME"
+        return FolderError(f"the history of jobs cannot be used: {why}", where=str(self.path), hint=hint)
+
+    def _aside(self, why: str) -> WeftError:
+        """Move the damaged file aside, with its journal; one process at a time, and only the file that was met."""
+        what = f"the history of jobs is damaged ({why})"
+        try:
+            with Lease(self.path.with_name(f"{self.path.name}.mending")):
+                found = self.path.stat()
+                if (found.st_dev, found.st_ino) == self._file:
+                    what += f"; it is now {_move_aside(self.path).name}"
+        except FileNotFoundError:
+            pass  # another process was faster
+        except (OSError, StudyLocked, FolderError) as problem:
+            return self._unusable(f"it is damaged, and could not be moved aside: {problem}")
+        hint = (
+            "a new one begins with the next job; `weft profile --all` fills it with those of a Tapis account"
+        )
+        return DamagedHistory(what, where=str(self.path), hint=hint)
+
+
+def remember(jobs: polars.DataFrame, path: Path | None = None) -> str:
+    """Keep these jobs in the history; a warning if that could not be, else an empty text. Raises nothing."""
+    warning = ""
+    for _ in range(2):  # after a damaged file, once more, into a new one
+        try:
+            with History(path) as history:
+                history.keep(jobs)
+        except DamagedHistory as problem:
+            warning = f"{problem.where}: {problem.what}"
+        except WeftError as problem:
+            return f"these jobs are not in your history: {problem.where}: {problem.what}; {problem.hint}"
+        else:
+            break
+    return warning
+
+
+def together(known: polars.DataFrame, told: polars.DataFrame) -> polars.DataFrame:
+    """The jobs that the history knew and those told now, under way or over; each once, as it is told now."""
+    key = known_by().alias("key")
+    old = known.with_columns(key).join(told.select(key), on="key", how="anti").drop("key")
+    return load_polars().concat([old, told])  # type: ignore[no-any-return]
+
+
+def _move_aside(path: Path) -> Path:
+    """The journal goes first: a new file must not find that of the old one."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    with contextlib.suppress(FileNotFoundError):
+        path.with_name(f"{path.name}-journal").rename(f"{target}-journal")
+    path.rename(target)
+    return target
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; the right to write is asked for at once, since a reader that becomes a writer may not wait."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _where(
+    app: str, system: str, queue: str, since: float | None, before: float | None
+) -> tuple[str, list[Any]]:
+    """The condition, empty for none, and its values."""
+    glob = app.replace("[", "[[]").replace("?", "[?]")
+    told = [
+        ("app GLOB ?", glob, bool(app)),
+        ("system = ?", system, bool(system)),
+        ("queue = ?", queue, bool(queue)),
+        ("start >= ?", since, since is not None),
+        ("start < ?", before, before is not None),
+    ]
+    conditions = [condition for condition, _, said in told if said]
+    return f" WHERE {' AND '.join(conditions)}" if conditions else "", [
+        value for _, value, said in told if said
+    ]

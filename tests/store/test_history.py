@@ -1,0 +1,429 @@
+"""The history of ended jobs: one row for each, whoever tells of it, however many write, whatever happens to the file."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.conftest import count, seeds
+from tests.core.scenes import jobs
+
+from weft.core.jobtable import schema
+from weft.errors import FolderError, UsageError, WeftError
+from weft.store import history as module
+from weft.store import historyrows
+from weft.store.history import DamagedHistory, History, remember
+
+ROOT = Path(__file__).parents[2]
+no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "history.sqlite3"
+
+
+def keep(path: Path, *said: dict[str, Any]) -> None:
+    with History(path) as history:
+        history.keep(jobs(*said))
+
+
+def kept(path: Path, **which: Any) -> pl.DataFrame:
+    with History(path) as history:
+        return history.jobs(**which)
+
+
+def whole(path: Path) -> bool:
+    connection = sqlite3.connect(path, timeout=60)
+    (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+    connection.close()
+    return bool(said == "ok")
+
+
+STUDYS = {"job": "portal-0001", "native": "uuid-1", "study": "portal", "cases": 480}
+SERVICES = {
+    "job": "uuid-1",
+    "native": "uuid-1",
+    "study": "",
+    "name": "portal by hand",
+    "cases": 0,
+    "recorded": 0,
+}
+
+
+# What is kept
+
+
+def test_what_is_kept_comes_back_as_it_was(path: Path) -> None:
+    said = jobs(
+        {"sources": ["tapis://a/b"], "notes": ["half a page"], "signs": [], "why": "it is over"},
+        {"rate": None, "peak_memory_bytes": None, "host": None, "includes": None, "su": None},
+    )
+    with History(path) as history:
+        assert history.keep(said) == 2
+        assert history.jobs().equals(said)
+    assert kept(path).equals(said)
+    assert kept(path).schema == schema()
+
+
+def test_without_a_history_nothing_is_made(path: Path) -> None:
+    assert kept(path).is_empty()
+    assert kept(path).schema == schema()
+    with History(path) as history:
+        assert history.keep(jobs({"open": True, "outcome": ""})) == 0
+        assert history.forget(app="a") == 0
+    assert not path.parent.exists()
+
+
+def test_only_jobs_that_are_over_are_kept(path: Path) -> None:
+    keep(
+        path,
+        {"job": "over"},
+        {"job": "running", "open": True, "outcome": ""},
+        {"job": "who knows", "outcome": None},
+    )
+    assert kept(path)["job"].to_list() == ["over"]
+
+
+def test_it_is_the_users_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_HOME", str(path.parent))
+    assert remember(jobs({})) == ""
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with History() as history:
+        assert len(history.jobs()) == 1
+
+
+def test_messages_and_lists_are_cut_and_secrets_left_out(path: Path) -> None:
+    many = [f"note {number}" for number in range(1000)]
+    sources = ["https://ada:secret@host/a?token=secret", "tapis://system/plain.zip"]
+    keep(
+        path,
+        {
+            "why": "a" * 9999,
+            "tail": "b" * 9999 + "end",
+            "notes": many,
+            "sources": sources,
+            "includes": ["*.ou?"],
+        },
+    )
+    row = kept(path).row(0, named=True)
+    assert row["why"] == "a" * historyrows.TEXT_KEPT
+    assert len(row["tail"]) == historyrows.TEXT_KEPT
+    assert row["tail"].endswith("end")
+    assert row["notes"] == many[: historyrows.LISTED]
+    assert row["sources"] == ["https://host/a", "tapis://system/plain.zip"]
+    assert row["includes"] == ["*.ou?"]
+    assert b"secret" not in path.read_bytes()
+
+
+# The same job told twice
+
+
+@pytest.mark.parametrize("first", ["study", "service"])
+def test_a_job_told_by_its_study_and_by_the_service_is_one_row(path: Path, first: str) -> None:
+    told = [STUDYS | {"why": "", "queued_s": 61.0}, SERVICES | {"why": "the last message", "queued_s": 60.0}]
+    for each in told if first == "study" else reversed(told):
+        keep(path, each)
+    (row,) = kept(path).to_dicts()
+    assert (row["job"], row["study"], row["cases"]) == ("portal-0001", "portal", 480)
+    assert row["queued_s"] == 61.0, "phases are those of one telling"
+    assert (row["why"], row["name"]) == ("the last message", "portal by hand"), "what it lacked is filled in"
+
+
+@pytest.mark.parametrize("first", ["study", "service"])
+def test_transfers_that_the_study_did_not_hear_of_are_filled_in_as_a_whole(path: Path, first: str) -> None:
+    none = {
+        f"archive_{name}": 0
+        for name in ("transfers", "files", "bytes", "waiting_s", "copying_s", "unnoticed_s")
+    }
+    told = [STUDYS | none, SERVICES | {"archive_files": 5069, "archive_waiting_s": 0.0, "inputs_files": 112}]
+    for each in told if first == "study" else reversed(told):
+        keep(path, each)
+    (row,) = kept(path).to_dicts()
+    assert (row["archive_transfers"], row["archive_files"], row["archive_waiting_s"]) == (1, 5069, 0.0)
+    assert row["inputs_files"] == 2, "it knew of these"
+
+
+def test_told_again_a_job_is_brought_up_to_date(path: Path) -> None:
+    keep(path, STUDYS | {"queued_s": 1.0, "su": None})
+    keep(path, STUDYS | {"queued_s": 2.0, "su": 3.0})
+    (row,) = kept(path).to_dicts()
+    assert (row["queued_s"], row["su"]) == (2.0, 3.0)
+
+
+def test_jobs_that_only_share_a_number_stay_apart(path: Path) -> None:
+    slurm = {"backend": "slurm", "native": "4711"}
+    local = {"backend": "local", "native": "4711:1"}
+    keep(
+        path,
+        {**slurm, "job": "a", "system": "one"},
+        {**slurm, "job": "b", "system": "two"},
+        {**local, "job": "c"},
+        {**local, "job": "d"},
+        {"job": "e", "native": ""},
+        {"job": "f", "native": ""},
+    )
+    assert len(kept(path)) == 6
+    keep(path, {**slurm, "job": "told by its study", "system": "one"})
+    assert len(kept(path)) == 6
+
+
+# Choosing and forgetting
+
+
+def test_jobs_are_chosen_by_app_system_queue_and_time(path: Path) -> None:
+    keep(
+        path,
+        {"job": "a", "app": "opensees-mp", "start": 100.0},
+        {"job": "b", "app": "opensees-sp", "system": "frontera", "start": 200.0},
+        {"job": "c", "app": "python[1]", "queue": "dev", "start": 300.0},
+    )
+
+    def found(**which: Any) -> list[str]:
+        return kept(path, **which)["job"].to_list()
+
+    assert found(app="opensees-mp") == ["a"]
+    assert found(app="opensees-*") == ["a", "b"]
+    assert found(app="python[1]*") == ["c"]
+    assert found(system="frontera") == ["b"]
+    assert found(queue="dev") == ["c"]
+    assert found(since=200.0) == ["b", "c"]
+    assert found(before=200.0) == ["a"]
+    assert found(app="*", since=150.0, before=250.0) == ["b"]
+
+
+def test_what_is_forgotten_is_gone_from_the_file(path: Path) -> None:
+    keep(path, {"job": "a", "app": "old", "why": "told in confidence"}, {"job": "b", "app": "new"})
+    with History(path) as history:
+        with pytest.raises(UsageError, match="which"):
+            history.forget()
+        assert history.forget(app="old") == 1
+        assert history.forget(before=0.0) == 0
+    assert kept(path)["job"].to_list() == ["b"]
+    assert b"told in confidence" not in path.read_bytes()
+
+
+# Versions
+
+
+def test_a_file_of_an_older_weft_is_read_and_goes_on(path: Path) -> None:
+    keep(path, {"job": "old"})
+    connection = sqlite3.connect(path)
+    for name in ("tail_s", "signs", "open"):
+        connection.execute(f'ALTER TABLE jobs DROP COLUMN "{name}"')
+    connection.commit()
+    connection.close()
+    (row,) = kept(path).to_dicts()
+    assert (row["job"], row["tail_s"], row["signs"], row["open"]) == ("old", None, None, None)
+    keep(path, {"job": "new", "start": 2e9, "tail_s": 5.0, "signs": ["a"]})
+    assert kept(path)["tail_s"].to_list() == [None, 5.0]
+    assert kept(path)["signs"].to_list() == [None, ["a"]]
+
+
+def test_columns_of_a_newer_weft_are_left_alone(path: Path) -> None:
+    keep(path, STUDYS)
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE jobs ADD COLUMN energy_j REAL")
+    connection.execute("UPDATE jobs SET energy_j = 7")
+    connection.commit()
+    keep(path, STUDYS)
+    assert connection.execute("SELECT energy_j FROM jobs").fetchall() == [(7.0,)]
+    connection.close()
+
+
+def test_a_file_of_another_format_is_refused(path: Path) -> None:
+    keep(path, {})
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {module.VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(FolderError, match="newer weft") as refused:
+        kept(path)
+    assert "upgrade" in refused.value.hint
+    assert "newer weft" in remember(jobs({"job": "more"}), path)
+    assert path.read_bytes() == before
+
+
+# What may be wrong with the file
+
+
+def test_a_damaged_file_is_moved_aside_and_told(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(DamagedHistory, match=r"it is now history.sqlite3.damaged-1") as told:
+        kept(path)
+    assert "a new one begins" in told.value.hint
+    assert path.with_name("history.sqlite3.damaged-1").read_bytes() == b"no database " * 1000
+    assert kept(path).is_empty()
+    path.write_bytes(b"again " * 1000)
+    assert "damaged-2" in remember(jobs({"job": "kept all the same"}), path)
+    assert kept(path)["job"].to_list() == ["kept all the same"]
+    names = {each.name for each in path.parent.iterdir()}
+    assert names == {path.name, f"{path.name}.damaged-1", f"{path.name}.damaged-2"}
+
+
+@pytest.mark.parametrize("seed", seeds(12, 200))
+def test_damage_anywhere_is_an_error_or_harmless(path: Path, seed: int) -> None:
+    keep(path, *({"job": f"job-{number}"} for number in range(50)))
+    chance = random.Random(seed)
+    data = bytearray(path.read_bytes())
+    if chance.random() < 0.3:
+        del data[chance.randrange(len(data)) :]
+    else:
+        start = chance.randrange(len(data))
+        length = chance.choice((1, 100, 5000))
+        data[start : start + length] = chance.randbytes(min(length, len(data) - start))
+    path.write_bytes(data)
+    try:
+        assert kept(path).schema == schema()
+    except WeftError as told:
+        assert told.hint
+    assert isinstance(remember(jobs({"job": "one more"}), path), str)
+
+
+def test_a_file_that_another_process_has_replaced_is_not_moved(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 1000)
+    with History(path) as history:
+        history._connection = sqlite3.connect(path)
+        history._file = (0, 0)
+        with pytest.raises(DamagedHistory, match="not a database") as told:
+            history.jobs()
+    assert "it is now" not in told.value.what
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_history_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    said = remember(jobs({}), tmp_path / "file" / "history.sqlite3")
+    assert "these jobs are not in your history" in said
+    assert "WEFT_HOME" in said
+    (tmp_path / "history.sqlite3").mkdir()
+    assert "WEFT_HOME" in remember(jobs({}), tmp_path / "history.sqlite3")
+
+
+@no_root
+def test_a_history_that_may_only_be_read_is_read(path: Path) -> None:
+    keep(path, {})
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        assert len(kept(path)) == 1
+        assert "WEFT_HOME" in remember(jobs({"job": "more"}), path)
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_full_disk_is_told_and_what_was_kept_stands(path: Path) -> None:
+    keep(path, {"job": "first"})
+    with History(path) as history:
+        connection = history._connect()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(FolderError, match="the disk is full"):
+            history.keep(jobs(*({"job": f"more-{number}"} for number in range(500))))
+    assert kept(path)["job"].to_list() == ["first"]
+
+
+def test_a_history_that_stays_locked_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(path, {})
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert "locked" in remember(jobs({"job": "more"}), path)
+    other.close()
+    assert remember(jobs({"job": "more"}), path) == ""
+
+
+# Many at once
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.core.scenes import jobs
+from weft.store.history import History
+
+path, name, rounds, many = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(rounds):
+    with History(path) as history:
+        said = [{"job": f"{name}-{number}-{each}", "study": f"{name}-{number}"} for each in range(many)]
+        history.keep(jobs(*said, {"job": "shared", "native": "one", "cases": number % 2}))
+    print(number, flush=True)
+"""
+
+
+def writers(path: Path, names: list[str], rounds: int, many: int) -> list[subprocess.Popen[str]]:
+    """Processes that begin together."""
+    path.parent.mkdir(exist_ok=True)
+    found = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), name, str(rounds), str(many)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    ]
+    for each in found:
+        assert each.stdout is not None and each.stdout.readline() == "ready\n"
+    for each in found:
+        assert each.stdin is not None
+        each.stdin.write("\n")
+        each.stdin.flush()
+    return found
+
+
+def test_many_processes_write_at_once_and_nothing_is_lost(path: Path) -> None:
+    names = [f"writer{number}" for number in range(count(3, 8))]
+    rounds, many = count(8, 40), 20
+    running = writers(path, names, rounds, many)
+    while any(each.poll() is None for each in running):
+        if path.exists():
+            assert len(kept(path)) % many in (0, 1), "a reader sees whole transactions"
+        time.sleep(0.02)
+    for each in running:
+        each.communicate()
+        assert each.returncode == 0
+    assert len(kept(path)) == len(names) * rounds * many + 1
+    assert whole(path)
+
+
+def test_killed_in_the_middle_the_file_stays_whole(path: Path) -> None:
+    chance = random.Random(4)
+    many = 1500
+    seen = 0
+    for trial in range(count(4, 40)):
+        (victim,) = writers(path, [f"victim{trial}"], 1000, many)
+        assert victim.stdout is not None
+        victim.stdout.readline()  # it has written once
+        time.sleep(chance.random() * 0.3)
+        victim.send_signal(signal.SIGKILL)
+        victim.communicate()
+        sizes = kept(path).filter(pl.col("job") != "shared").group_by("study").len()["len"].to_list()
+        assert set(sizes) == {many}, "a transaction is there as a whole, or not at all"
+        assert sum(sizes) > seen
+        seen = sum(sizes)
+    assert whole(path)
+    assert remember(jobs({"job": "after"}), path) == ""
+
+
+def test_known_and_told_together_have_each_job_once(path: Path) -> None:
+    keep(path, SERVICES, {"job": "older", "native": "uuid-0"})
+    told = jobs(STUDYS, {"job": "now", "native": "uuid-2", "open": True, "outcome": ""})
+    both = module.together(kept(path), told)
+    assert sorted(both["job"]) == ["now", "older", "portal-0001"]
+    assert both.schema == schema()
+    assert module.together(pl.DataFrame(schema=schema()), told).equals(told)
