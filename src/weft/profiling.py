@@ -36,13 +36,25 @@ LINES_TOLD = 5
 """So many lines of a file that could not be read are told of."""
 
 
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Nothing here is garbage: collections would only walk what grows, again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@_without_collecting()
 def of_study(study: Study, folder: StudyFolder, *, place: str = "") -> Analysis:
     """Where the time of a study went, by its journal; ``place`` is how commands name it, with a blank before it."""
     from weft.core.cost import actual
     from weft.store.results import build_table
 
-    with _without_collecting():
-        profile = profile_of(journal.read(folder.journal))
+    profile = profile_of(journal.read(folder.journal))
     found = _remembered(_analysis(study.name, profile, (), study, place))
     return msgspec.structs.replace(
         found,
@@ -53,6 +65,7 @@ def of_study(study: Study, folder: StudyFolder, *, place: str = "") -> Analysis:
     )
 
 
+@_without_collecting()
 def of_tapis(session: Session, uuids: Iterable[str]) -> Analysis:
     """Where the time of these jobs of a Tapis account went; those that cannot be read are told of."""
     from weft.tapis import histories
@@ -61,6 +74,7 @@ def of_tapis(session: Session, uuids: Iterable[str]) -> Analysis:
     return _remembered(of_profile(histories.profile(found), [str(problem) for _, problem in problems]))
 
 
+@_without_collecting()
 def of_slurm(ids: Sequence[str], *, since: float | None = None) -> Analysis:
     """Where the time of these jobs went by the accounts of this machine's Slurm; none named: of all of the user's."""
     from weft.schedulers import accounting
@@ -69,6 +83,7 @@ def of_slurm(ids: Sequence[str], *, since: float | None = None) -> Analysis:
     return _remembered(of_profile(profile_of(facts), notes))
 
 
+@_without_collecting()
 def of_files(paths: Iterable[Path]) -> Analysis:
     """Where the time of the jobs in these files went: journals, histories as Tapis gives them, tables of sacct.
 
@@ -76,8 +91,7 @@ def of_files(paths: Iterable[Path]) -> Analysis:
     """
     problems: list[str] = []
     facts = heapq.merge(*(_facts(path, problems) for path in paths), key=lambda fact: fact.at)
-    with _without_collecting():
-        profile = profile_of(facts)
+    profile = profile_of(facts)
     return of_profile(profile, problems)
 
 
@@ -90,6 +104,7 @@ def of_profile(profile: Profile, problems: Sequence[str] = ()) -> Analysis:
     return _analysis(title, profile, problems, None, "")
 
 
+@_without_collecting()
 def remember(folder: StudyFolder, known: int = 0) -> list[str]:
     """Put the ended jobs of a study into the user's history; returns a warning if that cannot be.
 
@@ -100,8 +115,7 @@ def remember(folder: StudyFolder, known: int = 0) -> list[str]:
     from weft.core.jobtable import table
     from weft.store import history
 
-    with _without_collecting():
-        jobs = profile_of(journal.read(folder.journal)).jobs
+    jobs = profile_of(journal.read(folder.journal)).jobs
     warning = history.remember(table(jobs))
     return [warning] if warning else []
 
@@ -156,18 +170,6 @@ def _all_known(jobs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     except WeftError as problem:
         return jobs, [str(problem)]
     return history.together(known, jobs), []
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Nothing here is garbage: collections would only walk what grows, again and again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 # Files

@@ -107,8 +107,10 @@ class JobProfile(Struct, frozen=True, kw_only=True):
     """The largest peak of any of its cases (of its processes, if nobody told of cases), in bytes; 0: not measured."""
     read: int = 0
     written: int = 0
+    printed: int | None = None
+    """To standard output and error, with what was not kept of them; None if nobody counted."""
     files: int = 0
-    """That its cases wrote; ``read`` and ``written`` are bytes."""
+    """That its cases wrote; ``read``, ``written`` and ``printed`` are bytes."""
     kept: int = 0
     signs: list[str] = []
     """Ids of the patterns recognised in what failed cases printed, once for each case."""
@@ -133,6 +135,25 @@ class JobProfile(Struct, frozen=True, kw_only=True):
 class JobTime:
     """What is gathered of one job."""
 
+    # There may be a hundred thousand at a time.
+    __slots__ = (
+        *(
+            "account",
+            "asked_for",
+            "backend",
+            "busy",
+            "case_s",
+            "count",
+            "cpu",
+            "ends",
+            "files",
+            "first_start",
+        ),
+        *("host", "id", "in_flight", "kept", "kind", "longest", "made_between", "memory", "moves", "native"),
+        *("notes", "open", "outcome", "planned", "read", "runner_at", "signs", "slot_ends", "slots", "spans"),
+        *("printed", "tail", "told", "why", "word", "written"),
+    )
+
     def __init__(self, event: ev.JobPlanned) -> None:
         self.id, self.kind, self.backend = event.job, event.kind, event.backend
         self.moves = [Move(Phase.PLANNED, event.at, event.by)]
@@ -151,6 +172,7 @@ class JobTime:
         self.in_flight = 0
         self.cpu = self.longest = self.case_s = 0.0
         self.memory = self.read = self.written = self.files = self.kept = 0
+        self.printed: int | None = None
         self.signs: list[str] = []
         self.notes: list[str] = []
         self.runner_at: float | None = None
@@ -167,19 +189,41 @@ class JobTime:
         if phase is not self.moves[-1].phase:
             self.moves.append(Move(phase, at, self.planned.by))
 
-    def sent(self, at: float) -> None:
+    def sent(self, event: ev.JobSubmitSent) -> None:
         self.asked_for = True
         if self.moves[-1].phase is Phase.PLANNED:
-            self.made_between = (at, float("inf"))
-        self.move(Phase.UPLOADING, at)
+            self.made_between = (event.at, float("inf"))
+        self.move(Phase.UPLOADING, event.at)
 
-    def submitted(self, native: str, at: float) -> None:
-        self.native = native
-        self.made_between = (self.made_between[0], at)
+    def submitted(self, event: ev.JobSubmitted) -> None:
+        self.native = event.native
+        self.made_between = (self.made_between[0], event.at)
         if self.moves[-1].phase in _BEFORE:
-            self.move(Phase.PENDING, at)
+            self.move(Phase.PENDING, event.at)
 
-    def did(self, event: ev.SpanEnded) -> None:
+    def seen(self, event: ev.JobSeen) -> None:
+        self.move(event.phase, event.at)
+
+    def account_read(self, event: ev.HistoryRead) -> None:
+        self.account = event
+
+    def gone(self, event: ev.JobGone) -> None:
+        self.move(Phase.COLLECTING, event.at)
+        self.word = event.word
+        self.why = self.why or event.why  # the runner knows better than who started it
+
+    def runner_started(self, event: ev.RunnerStarted) -> None:
+        self.host, self.slots, self.runner_at = event.host, event.slots, event.at
+
+    def setup_ended(self, event: ev.SetupEnded) -> None:
+        if event.exit:
+            self.tail = event.tail
+
+    def runner_ended(self, event: ev.RunnerEnded) -> None:
+        self.told = event
+        self.why = event.why or self.why
+
+    def span_ended(self, event: ev.SpanEnded) -> None:
         # By its start, since the node's records may be read twice.
         span = Span(name=event.span, start=event.start, end=max(event.start, event.at), source="node")
         self.spans[event.span, event.start] = span
@@ -202,6 +246,8 @@ class JobTime:
         self.memory = max(self.memory, event.memory)
         self.read += event.read
         self.written += event.written
+        if event.printed is not None:
+            self.printed = (self.printed or 0) + event.printed
         self.files += event.files
         self.kept += event.kept
         self.ends[event.outcome] = self.ends.get(event.outcome, 0) + 1
@@ -378,6 +424,7 @@ class JobTime:
             memory=untold.memory if untold else self.memory,
             read=self.read,
             written=self.written,
+            printed=self.printed,
             files=self.files,
             kept=self.kept,
             signs=self.signs,

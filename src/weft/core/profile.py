@@ -100,13 +100,20 @@ def profile_of(events: Iterable[AnyEvent]) -> Profile:
     """
     watch = _Watch()
     for event in events:
-        handle = _HANDLERS.get(type(event))
-        if handle is not None and not watch.fits(event):
-            continue
+        kind = type(event)
+        hear, note = _OF_A_JOB.get(kind), _OF_THEM_ALL.get(kind)
+        if hear is not None or note is not None:
+            job = watch.jobs.get(event.job)  # type: ignore[union-attr]  # these have one
+            if (job is None) is not (kind is ev.JobPlanned):
+                continue
+            if hear is not None:
+                hear(job, event)
+            elif note is not None:
+                note(watch, job, event)
+        elif kind is ev.Opened:
+            watch.name = event.name  # type: ignore[union-attr]
         if event.at > watch.until:
             watch.until = event.at
-        if handle is not None:
-            handle(watch, event)
     return watch.profile()
 
 
@@ -126,45 +133,17 @@ class _Watch:
         self.slowest: list[tuple[float, str, str, RunUse]] = []
         """A heap; no events in it, since each may hold on to a whole piece of the journal."""
 
-    def fits(self, event: Any) -> bool:
-        """Is it of a job that was planned, or plans one that was not?"""
-        if isinstance(event, ev.Opened):
-            return True
-        return (event.job in self.jobs) is not isinstance(event, ev.JobPlanned)
-
-    def opened(self, event: ev.Opened) -> None:
-        self.name = event.name
-
-    def planned(self, event: ev.JobPlanned) -> None:
+    def planned(self, _: None, event: ev.JobPlanned) -> None:
         self.jobs[event.job] = JobTime(event)
         if not self.live:
             self.since = event.at
         self.live += 1
 
-    def sent(self, event: ev.JobSubmitSent) -> None:
-        self.jobs[event.job].sent(event.at)
+    def refused(self, job: JobTime, event: ev.JobRefused) -> None:
+        job.why = event.why
+        self._close(job, Outcome.REFUSED, event.at)
 
-    def submitted(self, event: ev.JobSubmitted) -> None:
-        self.jobs[event.job].submitted(event.native, event.at)
-
-    def seen(self, event: ev.JobSeen) -> None:
-        self.jobs[event.job].move(event.phase, event.at)
-
-    def account_read(self, event: ev.HistoryRead) -> None:
-        self.jobs[event.job].account = event
-
-    def gone(self, event: ev.JobGone) -> None:
-        job = self.jobs[event.job]
-        job.move(Phase.COLLECTING, event.at)
-        job.word = event.word
-        job.why = job.why or event.why  # the runner knows better than who started it
-
-    def refused(self, event: ev.JobRefused) -> None:
-        self.jobs[event.job].why = event.why
-        self._close(self.jobs[event.job], Outcome.REFUSED, event.at)
-
-    def ended(self, event: ev.JobEnded) -> None:
-        job = self.jobs[event.job]
+    def ended(self, job: JobTime, event: ev.JobEnded) -> None:
         job.why, job.in_flight = job.why or event.why, len(event.in_flight)
         self._close(job, event.outcome, event.at)
 
@@ -177,24 +156,7 @@ class _Watch:
         if not self.live:
             self.wall += at - self.since
 
-    def runner_started(self, event: ev.RunnerStarted) -> None:
-        job = self.jobs[event.job]
-        job.host, job.slots, job.runner_at = event.host, event.slots, event.at
-
-    def setup_ended(self, event: ev.SetupEnded) -> None:
-        if event.exit:
-            self.jobs[event.job].tail = event.tail
-
-    def span_ended(self, event: ev.SpanEnded) -> None:
-        self.jobs[event.job].did(event)
-
-    def runner_ended(self, event: ev.RunnerEnded) -> None:
-        job = self.jobs[event.job]
-        job.told = event
-        job.why = event.why or job.why
-
-    def case_ended(self, event: ev.CaseEnded) -> None:
-        job = self.jobs[event.job]
+    def case_ended(self, job: JobTime, event: ev.CaseEnded) -> None:
         if not job.ran(event) or job.kind in STEPS:
             return
         self.walls.append(event.wall)
@@ -291,19 +253,22 @@ def _use(event: ev.CaseEnded) -> RunUse:
     )
 
 
-_HANDLERS: dict[type, Callable[[_Watch, Any], None]] = {
-    ev.Opened: _Watch.opened,
+_OF_A_JOB: dict[type, Callable[[Any, Any], None]] = {
+    ev.JobSubmitSent: JobTime.sent,
+    ev.JobSubmitted: JobTime.submitted,
+    ev.JobSeen: JobTime.seen,
+    ev.JobGone: JobTime.gone,
+    ev.HistoryRead: JobTime.account_read,
+    ev.RunnerStarted: JobTime.runner_started,
+    ev.SetupEnded: JobTime.setup_ended,
+    ev.SpanEnded: JobTime.span_ended,
+    ev.RunnerEnded: JobTime.runner_ended,
+}
+"""What a job hears of itself."""
+_OF_THEM_ALL: dict[type, Callable[[_Watch, Any, Any], None]] = {
     ev.JobPlanned: _Watch.planned,
-    ev.JobSubmitSent: _Watch.sent,
-    ev.JobSubmitted: _Watch.submitted,
-    ev.JobSeen: _Watch.seen,
-    ev.JobGone: _Watch.gone,
-    ev.HistoryRead: _Watch.account_read,
     ev.JobRefused: _Watch.refused,
     ev.JobEnded: _Watch.ended,
-    ev.RunnerStarted: _Watch.runner_started,
-    ev.SetupEnded: _Watch.setup_ended,
-    ev.SpanEnded: _Watch.span_ended,
-    ev.RunnerEnded: _Watch.runner_ended,
     ev.CaseEnded: _Watch.case_ended,
 }
+"""What counts for all of them together."""
