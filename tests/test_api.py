@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import weft
-from weft.errors import NeedsDecision, NoStudyHere, StudyLocked, UsageError
+from weft.errors import CheckFailed, NeedsDecision, NoStudyHere, StudyLocked, UsageError
 
 SQUARE = 'echo {i} | awk \'{print "{\\"square\\": " $1 * $1 "}"}\' > result.json; [ {i} -lt 4 ]'
 
@@ -151,6 +151,17 @@ def test_a_missing_pandas_is_told_with_the_line_that_installs_it(
 def test_a_pilot_of_fewer_than_no_cases_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="-3"):
         squares(tmp_path).run(pilot=-3)
+
+
+def test_a_run_does_not_begin_with_a_failed_check(tmp_path: Path) -> None:
+    (tmp_path / "case.sh").write_text("echo {}> result.json\n")
+    study = squares(tmp_path, command="sh case.sh {i}")
+    with pytest.raises(CheckFailed, match=r"a check failed \(files that commands name\): `case.sh`") as told:
+        study.run()
+    assert told.value.hint.endswith("; `check()` tells all; `run(check=False)` runs it all the same")
+    assert not study.folder.exists
+    assert study.run(check=False).failed == 3
+    assert study.run().failed == 3, "nothing would be submitted, so nothing is in the way"
 
 
 def test_a_kind_of_table_that_there_is_not_is_refused(tmp_path: Path) -> None:

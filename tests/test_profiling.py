@@ -56,8 +56,8 @@ def test_a_recorded_history_tells_its_findings() -> None:
     for each in found.findings:
         assert each.remedies or each.severity.value == "note", each.id
     assert {each.title for each in found.findings} >= {
-        "many small files archived",
-        "inputs staged file by file",
+        "Many small files archived",
+        "Inputs staged file by file",
     }
 
 

@@ -125,6 +125,17 @@ class Study:
         facts = facts_of(self.spec, self.folder, len(self.cases), now=time.time(), place=place, history=ask)
         return check(self.spec, structs.replace(facts, **self._asked(tapis)) if ask else facts)
 
+    def doubts(self, *, pilot: bool = False, place: str = "") -> tuple[list[Check], list[Check]]:
+        """What has failed, and what warned, of the checks that a run begins with.
+
+        Nothing of a study that is at work elsewhere: it is not kept from going on.
+        """
+        if held_by(self.folder.lease) is not None:
+            return [], []
+        found = [each for each in self.check(ask=False, place=place) if not (pilot and each.id == "pilot")]
+        failed = [each for each in found if each.verdict.value == "FAIL"]
+        return failed, [each for each in found if each.verdict.value == "WARN"]
+
     def _asked(self, tapis: Any) -> dict[str, Any]:
         """What the backend says of itself and the study, as facts for the checklist."""
         try:
@@ -213,6 +224,19 @@ class Study:
         self._must_exist()
         return profiling.of_study(self.spec, self.folder, place=place)
 
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write what ``analysis`` tells into a file, of the kind that its name asks for: ``report.html``, say.
+
+        Also .png, .svg, .csv and .parquet (a row per job), .json, and .trace.json for Perfetto. Pictures and reports
+        need ``weft[plots]``.
+        """
+        from weft.render.files import kind_of, rendered
+        from weft.store.resultfile import write_file
+
+        kind = kind_of(Path(path))
+        write_file(Path(path), rendered(self.analysis(), kind))
+        return Path(path)
+
     def explain(self, what: str = "") -> list[str]:
         """The story of a case, a job, or the step "before" or "after", line by line; a prefix of an id will do.
 
@@ -262,11 +286,14 @@ class Study:
         self,
         *,
         pilot: int = 0,
+        check: bool = True,
         decide: Decide | str | None = None,
         watch: Watch | None = None,
         tapis: Any = None,
     ) -> Summary:
         """Run what is not done yet, and return how the study stands when there is nothing left to do.
+
+        Begins with the same checks as `weft run`: CheckFailed if one fails and something would be submitted.
 
         ``tapis`` is a ``tapipy`` client that is logged in, for studies that run there; without it, `weft login` is
         what counts.
@@ -277,10 +304,12 @@ class Study:
         """
         if pilot < 0:
             raise UsageError(f"a pilot of {pilot} cases cannot be run", hint="0 is none: all cases run")
+        if check:
+            self._must_pass(pilot=bool(pilot))
         self._check_before()
         return self._written(tapis, pilot=pilot, decide=decide, watch=watch)
 
-    def detach(self, *, pilot: int = 0, decide: Decide | str | None = None) -> int:
+    def detach(self, *, pilot: int = 0, check: bool = True, decide: Decide | str | None = None) -> int:
         """Start ``weft run`` in a session of its own, and return its process id.
 
         What must be decided is asked here, since that process has nobody to ask. Raises WeftError with its last
@@ -290,6 +319,8 @@ class Study:
 
         if not self.spec.file:
             raise UsageError("a study made in Python cannot be detached", hint="write it as a study.toml")
+        if check:
+            self._must_pass(pilot=bool(pilot))
         question = self.plan().question
         options = [f"--on={self.spec.backend}", f"--{self.spec.prefer}", "--no-check"]  # it is checked by now
         options += [f"--max-su={self.spec.max_su}"] if self.spec.max_su else []
@@ -382,6 +413,21 @@ class Study:
         self._must_exist()
         return journal.replay(self.folder.journal)
 
+    def _must_pass(self, *, pilot: bool) -> None:
+        """No check that a run begins with has failed, or nothing would be submitted."""
+        from weft.core.checks import refusal
+
+        failed, _ = self.doubts(pilot=pilot)
+        if failed and self.submits():
+            mend = "`weft check --fix`" if self.spec.file else ""
+            raise refusal(
+                failed,
+                where=self.spec.file or "Study(...)",
+                see="`check()`",
+                mend=mend,
+                anyway="`run(check=False)`",
+            )
+
     def _check_before(self) -> None:
         """The studies that must come before this one are complete."""
         for other in self.spec.before_studies:
@@ -419,9 +465,8 @@ def _detached(folder: StudyFolder, arguments: list[str]) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    for _ in range(100):
-        if child.poll() is not None or held_by(folder.lease) is not None:
-            break
+    # However slow the machine: it holds the lease at last, or it ends.
+    while child.poll() is None and held_by(folder.lease) is None:
         time.sleep(0.05)
     if child.poll() not in (None, 0, 3):
         words = folder.log.read_text(errors="replace").strip().removeprefix("error: ")

@@ -15,6 +15,12 @@ from weft.api import Study
 from weft.cli import check as cli
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs within this process is in no other test's history."""
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path / "home/weft"))
+
+
 def faulty(weft: Weft) -> Path:
     """A study whose program is in no list of inputs, and which starts too many threads."""
     (weft.folder / "case.sh").write_text("echo $1 > out.txt\n")
@@ -130,18 +136,18 @@ def test_a_run_tells_its_first_warnings_and_goes_on(weft: Weft) -> None:
         .replace("attempts = 1", "attempts = 9")
         .replace('keep = ["*.txt"]', 'keep = ["*.txt"]\nchunk = "1 MB"')
     )
-    said = weft("run", code=0)
+    said = weft.quick("run", code=0)
     lines = [line for line in said.err.splitlines() if line.startswith(("warning: ", "and "))]
     assert len(lines) == 4
     assert lines[3] == "and 2 more: `weft check`"
     assert all(len(line) <= 80 for line in lines)
     assert "3 of 3 cases done" in said.out
-    assert "warning: " not in weft("run", "--no-check", code=0).err
+    assert "warning: " not in weft.quick("run", "--no-check", code=0).err
 
 
 def test_warnings_are_lines_of_json(weft: Weft) -> None:
     weft.study(model='env = { OMP_NUM_THREADS = "64" }')
-    lines = weft("run", "--json", code=0).lines
+    lines = weft.quick("run", "--json", code=0).lines
     assert [(line["id"], line["verdict"]) for line in lines if line["type"] == "check"] == [
         ("threads", "WARN")
     ]
@@ -157,29 +163,30 @@ def test_a_detached_run_is_checked_once(weft: Weft) -> None:
 
 
 def test_jobs_at_work_are_looked_after_all_the_same(weft: Weft) -> None:
-    (weft.folder / "case.sh").write_text("echo $1; sleep 1\n")
-    weft.study("sh case.sh {i}", model='inputs = ["case.sh"]')
+    (weft.folder / "case.sh").write_text(f"until [ -e {weft.folder}/go ]; do sleep 0.05; done\n")
+    weft.study("sh case.sh {i}", "[1]", model='inputs = ["case.sh"]')
     process = weft.start("run", "--no-check")
     weft.wait_for(
         lambda: (weft.folder / ".weft/greetings/journal.jsonl").exists() and weft.stands()["active"] > 0
     )
-    assert "held" not in weft("run", code=11).err, "another process runs it: that is what is told"
+    assert "held" not in weft.quick("run", code=11).err, "another process runs it: that is what is told"
     process.kill()
     process.communicate()
     (weft.folder / "case.sh").write_bytes(b"echo $1\r\n")
-    said = weft("run", "--keep", code=0)
+    (weft.folder / "go").touch()
+    said = weft.quick("run", "--keep", code=0)
     assert "warning: the lines of `case.sh` end as Windows" in said.err
-    assert "3 of 3 cases done" in said.out
+    assert "1 of 1 case done" in said.out
 
 
 def test_where_nothing_is_to_be_submitted_nothing_is_stopped(
     weft: Weft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weft.study(values="[1]")
-    weft("run", code=0)
+    weft.quick("run", code=0)
     full = shutil._ntuple_diskusage(10**12, 10**12 - 10**7, 10**7)  # type: ignore[attr-defined]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    assert "warning: 10.0 MB are free" in weft.quick("run", code=0).err
+    assert "warning: 10 MB are free" in weft.quick("run", code=0).err
     weft.study(values="[1, 2]")
     assert "a check failed (room on the disk)" in weft.quick("run", code=5).err
 

@@ -129,13 +129,15 @@ def test_weft_looks_ever_more_rarely() -> None:
 
 
 def test_more_of_anything_takes_longer() -> None:
-    def likely(jobs: list[Bundle], limits: Limits = LIMITS, **more: Any) -> float:
+    often = Limits(max_jobs=4, slots=48, poll_first=1.0, poll_most=1.0)
+
+    def likely(jobs: list[Bundle], limits: Limits = often, **more: Any) -> float:
         return predict(study(), jobs, limits, Experience(), GIVEN, times(**more)).wall_s[1]
 
     one = likely(bundles(48))
     assert likely(bundles(96)) == pytest.approx(one + 60, rel=0.1)
-    assert likely(bundles(48, 48)) < one + 30  # side by side
-    narrow = Limits(max_jobs=1, slots=48, poll_first=1.0, poll_most=60.0)
+    assert one < likely(bundles(48, 48)) < one + 30  # side by side
+    narrow = Limits(max_jobs=1, slots=48, poll_first=1.0, poll_most=1.0)
     assert likely(bundles(48, 48), narrow) > 1.6 * one
 
 
@@ -225,3 +227,15 @@ def test_of_jobs_under_way_and_without_a_prediction_nothing_is_said() -> None:
     assert cost.actual(facts[:-1], profile_of(facts[:-1])) is None
     without = [fact for fact in facts if not isinstance(fact, ev.Predicted)]
     assert cost.actual(without, profile_of(without)) is None
+
+
+def test_a_range_is_not_wide_where_eight_of_ten_allow_it() -> None:
+    even = [10.0 + place / 10 for place in range(140)]  # 10 to 24
+    least, likely, most = cost._range(even)
+    assert most <= 2 * least
+    assert least <= likely <= most
+    assert sum(least <= value <= most for value in even) >= 112
+    held = [1.0] * 5 + [100.0] * 90 + [1000.0] * 5
+    assert cost._range(held)[0] == 100.0
+    apart = [1.0] * 50 + [100.0] * 50
+    assert cost._range(apart)[2] / cost._range(apart)[0] > 50

@@ -14,6 +14,7 @@ from tests.facts import START, Facts
 from weft.backends.tapis.place import POLL_FIRST, POLL_MOST
 from weft.core import events as ev
 from weft.core.events import AnyEvent
+from weft.core.jobtable import table
 from weft.core.jobtime import JobProfile
 from weft.core.lateness import POLLS, REMOTE_POLLS, between_looks
 from weft.core.profile import profile_of
@@ -241,6 +242,25 @@ def test_an_account_of_nothing_but_an_end() -> None:
     (job,) = profile_of([planned, end, closed]).jobs
     assert job.phases
     assert job.start == job.end == START
+
+
+@pytest.mark.parametrize(
+    ("told", "printed"), [([], None), ([None, None], None), ([0, None], 0), ([5, 7], 12), ([None, 7], 7)]
+)
+def test_what_cases_printed_is_summed_where_somebody_counted(
+    told: list[int | None], printed: int | None
+) -> None:
+    ids = [f"c{number}" for number in range(len(told))]
+    planned = ev.JobPlanned(at=START, job="j", kind=Kind.CASES, backend="local", cases=ids, revision="r")
+    ends = [
+        ev.CaseEnded(
+            at=START, by="node", job="j", case=case, outcome=Outcome.FINISHED, start=START, printed=each
+        )
+        for case, each in zip(ids, told, strict=True)
+    ]
+    (job,) = profile_of([planned, *ends]).jobs
+    assert job.printed == printed
+    assert table([job])["printed_bytes"].to_list() == [printed]
 
 
 times = st.floats(START - 5000, START + 5000)

@@ -32,7 +32,15 @@ def test_a_case_record_becomes_a_fact() -> None:
     assert (event.at, event.by, event.job, event.case) == (3.0, "node", "j", "a")
     assert (event.outcome, event.start, event.wall, event.cpu) == (Outcome.FINISHED, 1.0, 2.0, 1.5)
     assert (event.memory, event.read, event.written, event.files, event.kept) == (10, 0, 5, 2, 1)
+    assert event.printed is None, "older runners did not count"
     assert (event.why, event.tail, bytes(event.result)) == ("", "", b'{"u": 1.5}')
+
+
+def test_what_a_case_printed() -> None:
+    for said in (0, 7, None):
+        (event,) = to_events("j", parse(line(**CASE, printed=said))[0])
+        assert isinstance(event, ev.CaseEnded)
+        assert event.printed == said
 
 
 def test_a_case_without_a_result_has_an_empty_one() -> None:

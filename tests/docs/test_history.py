@@ -18,7 +18,7 @@ HERE = "tests/docs/test_history.py"
 
 
 def fill() -> None:
-    """Forty jobs, three a day: the last twelve waited longer, one was archived for hours, one failed."""
+    """Forty jobs of no study, three a day: the last twelve waited longer, one was archived for hours, one failed."""
     first = 1_779_926_400.0
     rows = []
     for number in range(40):
@@ -28,6 +28,8 @@ def fill() -> None:
             "start": start,
             "end": start + 3000,
             "archiving_s": 16.0 + number % 9,
+            "cases": 0,
+            "recorded": 0,
         }
         row["queued_s"] = (50.0 + number % 21) * (18 if number >= 28 else 1)
         rows.append(row)

@@ -176,6 +176,21 @@ def test_a_long_log_keeps_its_two_ends(tmp_path: Path) -> None:
     assert text.endswith("last\n")
     assert f"[... {5000012 - 1000} bytes left out ...]" in text
     assert len(text) < 1100
+    assert job.case()["printed"] == 5000012
+
+
+def test_how_much_was_printed_is_recorded(tmp_path: Path) -> None:
+    job = Job(tmp_path, "printf four; printf three >&2", "true", slots=1)
+    assert job.run() == 0
+    assert [job.case(name)["printed"] for name in ("c0", "c1")] == [9, 0]
+
+
+def test_a_case_that_cannot_start_has_no_words_of_another(tmp_path: Path) -> None:
+    job = Job(tmp_path, *["echo mine"] * 3, "true \0", slots=1)
+    assert job.run() == 0
+    assert job.case("c3")["outcome"] == "FAILED"
+    assert (job.case("c3")["printed"], job.case("c3")["tail"]) == (0, None)
+    assert sorted(job.outputs()) == ["c0/stdout.txt", "c1/stdout.txt", "c2/stdout.txt"]
 
 
 def test_a_case_that_writes_without_end_is_stopped(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,17 +20,29 @@ DEBIAN = "chromium"
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser; without it or playwright the test is skipped, and says why."""
+    """The browser; without it or playwright the test is skipped, and says why.
+
+    It fails instead where CI or WEFT_NEED_CHROMIUM says that they must be there.
+    """
     program = shutil.which(DEBIAN)
     if program is None:
-        pytest.skip("no chromium here (Debian's package chromium): the report is not looked at in a browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as play:
+        _missing("no chromium here (Debian's package chromium): the report is not looked at in a browser")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        _missing("playwright is not installed: the report is not looked at in a browser")
+    with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
             yield browser
         finally:
             browser.close()
+
+
+def _missing(why: str) -> NoReturn:
+    if os.environ.get("CI") or os.environ.get("WEFT_NEED_CHROMIUM"):
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 _WATCH = """

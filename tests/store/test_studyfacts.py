@@ -173,11 +173,22 @@ def test_the_past_is_what_finished_cases_took(tmp_path: Path) -> None:
     assert (found.files, found.kept, found.output_bytes) == (2, 300, 0.0)
 
 
-def test_the_newest_outputs_tell_of_logs(tmp_path: Path) -> None:
-    found = past(tmp_path, ended("a", 1.0), kept="l" * 2_000_001)
-    assert (found.kept, found.logs, found.full_logs) == (1, 1, 1)
-    assert found.output_bytes > 2_000_000
-    assert past(tmp_path, ended("a", 1.0), kept="short").full_logs == 0
+def test_cases_tell_how_much_they_printed(tmp_path: Path) -> None:
+    untold, little, much = (
+        ended("a", 1.0),
+        ended("b", 1.0, printed=2_000_000),
+        ended("c", 1.0, printed=2_000_001),
+    )
+    found = past(tmp_path, untold, little, much)
+    assert (found.long_logs, found.printed_bytes) == (1, 2_000_001)
+    found = past(tmp_path, untold)
+    assert (found.long_logs, found.printed_bytes) == (0, 0)
+
+
+def test_the_newest_outputs_tell_what_was_kept(tmp_path: Path) -> None:
+    found = past(tmp_path, ended("a", 1.0), kept="l" * 2_000)
+    assert found.kept == 1, "a log is no file to keep"
+    assert found.output_bytes > 2_000
 
 
 def test_only_the_end_of_a_long_journal_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +202,8 @@ def test_no_past_and_outputs_that_are_damaged(tmp_path: Path) -> None:
     place.make()
     place.job("s-k-0001").mkdir()
     (place.job("s-k-0001") / "out-000.zip").write_bytes(b"no ZIP")
-    assert past(tmp_path, ended("a", 1.0)).logs == 0
+    found = past(tmp_path, ended("a", 1.0))
+    assert (found.kept, found.output_bytes) == (3, 0.0), "the journal tells, with the logs"
 
 
 def test_the_history_tells_where_the_study_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

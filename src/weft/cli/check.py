@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import click
 
 from weft.cli.options import at, json_option, study_argument
 from weft.cli.screen import is_terminal
-from weft.errors import CheckFailed, Exit, NeedsDecision, WeftError
+from weft.errors import Exit, NeedsDecision, WeftError
 
 if TYPE_CHECKING:
     from weft.api import Study
@@ -70,32 +69,14 @@ def _those(found: Sequence[Check], verdict: str) -> list[Check]:
 
 
 def before_run(study: Study, place: str, *, pilot: bool, as_json: bool) -> None:
-    """Say what a run should know, and raise CheckFailed where it should not begin.
+    """Say what a run should know, and raise CheckFailed where it should not begin."""
+    from weft.core.checks import refusal
 
-    A study that is at work elsewhere, or has jobs to be looked after, is not kept from going on.
-    """
-    from weft.store.lease import held_by
-
-    if held_by(study.folder.lease) is not None:
-        return
-    found = [check for check in study.check(ask=False, place=place) if not (pilot and check.id == "pilot")]
-    failed = _those(found, "FAIL")
+    failed, warned = study.doubts(pilot=pilot, place=place)
     if failed and study.submits():
-        raise CheckFailed(_failures(failed), where=study.spec.file, hint=_way_out(failed, place))
-    _warn([*failed, *_those(found, "WARN")], place, as_json)
-
-
-def _failures(failed: Sequence[Check]) -> str:
-    if len(failed) == 1:
-        return f"a check failed ({failed[0].title}): {failed[0].evidence}"
-    lines = (f"\n  {check.title}: {check.evidence}" for check in failed)
-    return f"{len(failed)} checks failed{''.join(lines)}"
-
-
-def _way_out(failed: Sequence[Check], place: str) -> str:
-    remedy = f"{failed[0].remedy}; " if len(failed) == 1 else ""
-    mends = " and `--fix` mends it" if all(check.fix for check in failed) else ""
-    return f"{remedy}`weft check{place}` tells all{mends}; `weft run{place} --no-check` runs it all the same"
+        see, anyway = f"`weft check{place}`", f"`weft run{place} --no-check`"
+        raise refusal(failed, where=study.spec.file, see=see, mend="`--fix`", anyway=anyway)
+    _warn([*failed, *warned], place, as_json)
 
 
 def _warn(warned: Sequence[Check], place: str, as_json: bool) -> None:
@@ -137,6 +118,8 @@ def _mend(study: Study, todo: Sequence[Check], *, yes: bool, as_json: bool) -> b
 
 
 def _difference(name: str, before: str, after: str) -> Iterator[str]:
+    import difflib
+
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), name, f"{name} (mended)", lineterm=""
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from weft.core.analysis import Analysis
 
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_A_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-\d{3})?")
 _AGO = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdw])")
 _WAYS = ("app", "system", "queue", "study", "week", "outcome", "phase")
 _COLOURS = {"title": None, "failure": "red", "waste": "yellow", "note": "cyan", "code": "green"}
@@ -29,7 +31,7 @@ _COLOURS = {"title": None, "failure": "red", "waste": "yellow", "note": "cyan", 
 @click.argument("words", nargs=-1, metavar="[STUDY | UUID... | ID... | FILE...]")
 @click.option("--tapis", is_flag=True, help="Of the jobs of a Tapis account that have these UUIDs.")
 @click.option(
-    "--app", metavar="APP", default="", help="Of all jobs of this Tapis app; * stands for anything."
+    "--app", metavar="APP", default=None, help="Of all jobs of this Tapis app; * stands for anything."
 )
 @click.option("--all", "everything", is_flag=True, help="Of all jobs of the Tapis account.")
 @click.option("--slurm", is_flag=True, help="Of these jobs of this machine's Slurm; none: all of yours.")
@@ -56,7 +58,7 @@ def command(
     words: tuple[str, ...],
     *,
     tapis: bool,
-    app: str,
+    app: str | None,
     everything: bool,
     slurm: bool,
     files: bool,
@@ -74,18 +76,27 @@ def command(
     With --tapis, --app or --all: of any jobs of your Tapis account, whether weft launched them or not, by
     their histories. With --slurm: by the accounts of Slurm. With --from: by files that hold either.
     """
-    flags = {"--tapis": tapis, "--app": app, "--all": everything, "--slurm": slurm, "--from": files}
+    from weft.render.files import kind_of, rendered
+    from weft.store.resultfile import write_file
+
+    flags = {
+        "--tapis": tapis,
+        "--app": app is not None,
+        "--all": everything,
+        "--slurm": slurm,
+        "--from": files,
+    }
     chosen = [name for name, given in flags.items() if given]
-    _check(words, chosen, since)
-    for path in out:
-        _writer(path)  # before any work is done for a file that nobody can write
+    _check(words, chosen, since, suggest=suggest, by=by, base_url=base_url)
+    kinds = [kind_of(path) for path in out]  # before any work is done for a file that nobody can write
     source = chosen[0] if chosen else ""
     if source in ("", "--from", "--slurm"):
         found = _here(source, words, since)
     else:
-        found = _of_tapis(words if tapis else None, app, since, base_url)
-    for path in out:
-        _write(path, found)
+        found = _of_tapis(words if tapis else None, app or "", since, base_url)
+    if found.profile.jobs or not found.problems:
+        for path, kind in zip(out, kinds, strict=True):
+            write_file(path, rendered(found, kind))
     if suggest:
         _suggest(found, source, words, as_json=as_json)
     elif by:
@@ -106,23 +117,32 @@ def since_when(text: str, now: float) -> float:
     return max(0.0, when)
 
 
-def _check(words: Sequence[str], chosen: list[str], since: str) -> None:
+def _check(
+    words: Sequence[str], chosen: list[str], since: str, *, suggest: bool, by: str | None, base_url: str
+) -> None:
     """The words and options go together."""
     hint = "`weft profile --help` shows what may be given"
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} exclude each other", hint=hint)
-    if chosen == ["--tapis"]:
-        if not words:
-            raise UsageError("--tapis needs the UUIDs of jobs", hint="--all is of all jobs of the account")
-    elif chosen == ["--from"]:
-        if not words:
-            raise UsageError("--from needs files", hint="as in: weft profile --from history.json")
-    elif chosen in (["--app"], ["--all"]) and words:
-        raise UsageError(f"{chosen[0]} finds jobs by itself", hint="--tapis is of jobs that are named")
-    elif not chosen and len(words) > 1:
-        raise UsageError("one study at a time", hint="--tapis is of jobs, named by their UUIDs")
-    if since and chosen not in (["--app"], ["--all"], ["--slurm"]):
+    if suggest and by:
+        raise UsageError("--suggest and --by exclude each other", hint=hint)
+    source = chosen[0] if chosen else ""
+    if since and source not in ("--app", "--all", "--slurm"):
         raise UsageError("--since belongs to --app, --all or --slurm", hint=hint)
+    if base_url and source not in ("--tapis", "--app", "--all"):
+        raise UsageError("--base-url belongs to --tapis, --app or --all", hint=hint)
+    _check_words(words, source)
+
+
+def _check_words(words: Sequence[str], source: str) -> None:
+    if source == "--tapis" and not words:
+        raise UsageError("--tapis needs the UUIDs of jobs", hint="--all is of all jobs of the account")
+    if source == "--from" and not words:
+        raise UsageError("--from needs files", hint="as in: weft profile --from history.json")
+    if source in ("--app", "--all") and words:
+        raise UsageError(f"{source} finds jobs by itself", hint="--tapis is of jobs that are named")
+    if not source and len(words) > 1:
+        raise UsageError("one study at a time", hint="--tapis is of jobs, named by their UUIDs")
 
 
 # Finding the jobs
@@ -139,6 +159,11 @@ def _here(source: str, words: Sequence[str], since: str) -> Analysis:
     from weft.api import Study
 
     study = words[0] if words else HERE
+    if _A_UUID.fullmatch(study):
+        raise UsageError(f"{study} is no study", hint=f"of a job of Tapis: `weft profile --tapis {study}`")
+    if Path(study).is_file() and not study.endswith(".toml"):
+        hint = f"of the jobs that a file tells of: `weft profile --from {shlex.quote(study)}`"
+        raise UsageError("this is no study file", where=study, hint=hint)
     return Study.load(study).analysis(place=at(study))
 
 
@@ -163,7 +188,7 @@ def _print(found: Analysis, written: Sequence[Path], *, as_json: bool) -> None:
         from weft.render.profiledata import analysis_data
 
         print_json(analysis_data(found))
-    elif written:
+    elif written and found.profile.jobs:
         for path in written:
             click.echo(f"written: {path}")
     elif found.profile.jobs or not found.problems:
@@ -210,8 +235,11 @@ def _print_groups(found: Analysis, by: str, *, as_json: bool) -> None:
 
 
 def _suggest(found: Analysis, source: str, words: Sequence[str], *, as_json: bool) -> None:
+    import textwrap
+
     from weft.cli.progress import print_json
     from weft.core.rightsizing import suggest
+    from weft.render.text import WIDTH
 
     study = None
     if not source:
@@ -224,55 +252,8 @@ def _suggest(found: Analysis, source: str, words: Sequence[str], *, as_json: boo
 
         print_json(structs.asdict(suggestion))
         return
-    for line in suggestion.evidence:
-        click.echo(f"# {line}")
+    for sentence in suggestion.evidence:
+        for line in textwrap.wrap(sentence, WIDTH, initial_indent="# ", subsequent_indent="#   "):
+            click.echo(line)
     for line in suggestion.lines:
         click.echo(line)
-
-
-# Files
-
-_KINDS = (".trace.json", ".html", ".png", ".svg", ".csv", ".parquet", ".json")
-
-
-def _writer(path: Path) -> str:
-    """The kind of file that its name asks for."""
-    kind = next((ending for ending in _KINDS if path.name.lower().endswith(ending)), "")
-    if not kind:
-        hint = f"end its name in {', '.join(_KINDS)}"
-        raise UsageError("nobody can tell what this file is to be", where=str(path), hint=hint)
-    return kind
-
-
-def _write(path: Path, found: Analysis) -> None:
-    from weft.store.folder import disk_problem
-
-    data = _rendered(_writer(path), found)
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise disk_problem(error, path) from error
-
-
-def _rendered(kind: str, found: Analysis) -> bytes:
-    if kind == ".html":
-        from weft.render.html import html
-
-        return html(found).encode()
-    if kind in (".png", ".svg"):
-        from weft.render.plots import picture
-
-        return picture(found, "png" if kind == ".png" else "svg")
-    if kind == ".trace.json":
-        from weft.render.trace import trace
-
-        return trace(found)
-    if kind == ".json":
-        import json
-
-        from weft.render.profiledata import analysis_data
-
-        return json.dumps(analysis_data(found)).encode()
-    from weft.render.tables import csv, parquet
-
-    return csv(found) if kind == ".csv" else parquet(found)

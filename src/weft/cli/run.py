@@ -64,7 +64,7 @@ def command(
     return watched(
         loaded,
         at(study),
-        lambda update: loaded.run(pilot=pilot or 0, decide=decide, watch=update),
+        lambda update: loaded.run(pilot=pilot or 0, check=False, decide=decide, watch=update),
         as_json=as_json,
     )
 
@@ -128,7 +128,7 @@ def _ask(question: Question) -> str:
 def _detach(study: Study, place: str, pilot: int, decide: Decide | str | None, as_json: bool) -> int:
     from weft.cli.progress import print_json
 
-    pid = study.detach(pilot=pilot, decide=decide)
+    pid = study.detach(pilot=pilot, check=False, decide=decide)
     if as_json:
         print_json({"type": "detached", "pid": pid, "log": str(study.folder.log)})
     else:

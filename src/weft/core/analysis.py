@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from weft.core.findings.base import Finding
+from weft.core.foretold import Actual, Forecast
 from weft.core.profile import Profile
 from weft.model import Value
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from weft.core.normal import Drift, Outlier
+
+__all__ = ["Actual", "Analysis", "Forecast", "Waited"]
 
 
 class Waited(Struct, frozen=True, kw_only=True):
@@ -26,35 +29,6 @@ class Waited(Struct, frozen=True, kw_only=True):
     """Empty where no job was under way."""
     name: str
     """A phase, or CASES and the runner's other spans, which lie within RUNNING."""
-
-
-class Forecast(Struct, frozen=True, kw_only=True):
-    """What was predicted before anything was sent: a range that eight of ten such runs stay within."""
-
-    wall_s: tuple[float, float, float]
-    """Least, likely, most: from the first submission to the end of the last job."""
-    su: tuple[float, float, float] | None
-    """The same of what is charged; None where nothing is."""
-    node_hours: tuple[float, float, float] | None = None
-    """The same, whatever one costs."""
-    files: int
-    """Files that the service moves, in and out."""
-    spans: Mapping[str, float]
-    """The likely seconds of one job, by phase."""
-    jobs: int
-    basis: str
-    """What it rests on."""
-
-
-class Actual(Struct, frozen=True, kw_only=True):
-    """What became of a forecast."""
-
-    forecast: Forecast
-    wall_s: float
-    su: float | None
-    files: int
-    spans: Mapping[str, float]
-    """The median seconds of one job, by phase."""
 
 
 class Analysis(Struct, frozen=True, kw_only=True):

@@ -3,11 +3,12 @@
 The wall time runs from the first submission to the end of the last job. A job's phases follow each other, each with
 its own spread (``core/waits.py``); as many jobs as may be live at once run side by side, and a run is over with the
 last. There is no random number here: ``DRAWS`` evenly spread outcomes of every wait are combined in fixed orders, and
-the range is what eight of ten of them stay within. Retries are not foreseen.
+the range is what at least eight of ten of them stay within. Retries are not foreseen.
 """
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
 from collections import deque
@@ -18,9 +19,9 @@ from statistics import NormalDist, median
 from msgspec import Struct
 
 from weft.core import events as ev
-from weft.core.analysis import Actual, Forecast
 from weft.core.events import Allotment, AnyEvent
 from weft.core.experience import ANSWERED, Experience, around_most
+from weft.core.foretold import Actual, Forecast
 from weft.core.looking import Looks
 from weft.core.packing import charged_hours
 from weft.core.profile import Profile
@@ -29,8 +30,10 @@ from weft.model import Bundle, Charge, Kind, Limits, Phase, Study
 
 DRAWS = 251
 """Outcomes that are looked at; a prime number, so that every step through them meets all."""
-HELD = 0.8
-"""Part of the outcomes that a range holds."""
+HELD, WISHED = 0.8, 0.95
+"""Part of the outcomes that a range holds at least, and if it is not wide then."""
+TOGETHER = 0.1
+"""By how much the waits of all jobs may be longer or shorter together (of the logarithm): a guess."""
 WIDE = 2.0
 """A range is wide if its ends differ by more than this factor."""
 MOST_WORK = 200_000
@@ -39,11 +42,15 @@ FILES_IN, FILES_OUT = 2, 3
 """Files that the service moves for a packed job: runner and bundle; records, outputs and the job's own log."""
 CLOSING = 5.0
 """Seconds of ARCHIVING before its transfer was asked for and after it was noticed (1.3 + 3.6 in a recorded job)."""
+EVENLY = 0.7
+"""Cases of a pilot lie evenly spread over the space: their mean is so much surer than that of cases by chance."""
 GUESSED = 0.5
 """Part of the time that a case may take that it takes, where nobody knows."""
 
 AROUND = Figure(low=0.1, likely=0.5, high=1.0)
 """Share of ``around_most``, before any job has shown its own."""
+AROUND_SPREAD = 0.5
+"""Spread of its logarithm that is supposed where a few jobs have."""
 UPLOADING = Figure(low=0.5, likely=2.0, high=8.0)
 """Seconds to put the bundle on the service's storage and to submit."""
 BRINGING = Figure(low=0.5, likely=2.0, high=6.0)
@@ -75,17 +82,22 @@ class CaseTimes(Struct, frozen=True, kw_only=True):
         return median(self.walls)
 
 
-def case_times(study: Study, walls: Sequence[float], learnt: Experience) -> CaseTimes | None:
+def case_times(
+    study: Study, walls: Sequence[float], learnt: Experience, *, cases: int = 0
+) -> CaseTimes | None:
     """How long this study's cases take: by those that have run, else the user's history, else what they may take.
 
+    ``walls`` are those of the ``cases`` that the study has (0: many) that ran: the fewer, the less sure are all others.
     None where nothing is known: no case has run, no such job is remembered, and no time limit is set.
     """
     if walls:
-        logs = [math.log(max(wall, 0.01)) for wall in walls]
-        mean = sum(logs) / len(logs)
-        apart = math.sqrt(sum((one - mean) ** 2 for one in logs) / max(1, len(logs) - 1)) or 0.1
+        mean = sum(walls) / len(walls)
+        apart = math.sqrt(sum((wall - mean) ** 2 for wall in walls) / max(1, len(walls) - 1)) / mean or 0.1
+        left = math.sqrt(max(0.0, 1 - len(walls) / cases)) if cases else 1.0
         text = f"{len(walls):,} case{'' if len(walls) == 1 else 's'} that ran"
-        return CaseTimes(walls=tuple(walls), spread=0.03 + apart / math.sqrt(len(walls)), basis=text)
+        return CaseTimes(
+            walls=tuple(walls), spread=0.03 + EVENLY * left * apart / math.sqrt(len(walls)), basis=text
+        )
     limit = 60 * study.resources.minutes if study.resources.minutes else math.inf
     for name, whose in ((study.name, "this study"), ("", "this app")):
         usual = learnt.case_s.get(name)
@@ -237,7 +249,7 @@ class _Model:
     def _around(self, most: float) -> Expected:
         """So much of what it could be at most."""
         figure, learnt = AROUND if self.moves else AROUND_HERE, self._learnt.around
-        found = own(learnt, spread_of(figure)) if learnt else _expected(figure, "what a runner usually needs")
+        found = own(learnt, AROUND_SPREAD) if learnt else _expected(figure, "what a runner usually needs")
         return Expected(
             low=found.low * most,
             likely=min(1.0, found.likely) * most,
@@ -274,7 +286,10 @@ def _work(study: Study, bundle: Bundle, times: CaseTimes, slots: int) -> float:
 
 
 def _outcomes(one: Expected, count: int = DRAWS) -> list[float]:
-    """Evenly likely outcomes, from least to most: the logarithm is normal on either side of what is likely."""
+    """Evenly likely outcomes, from least to most: the logarithm is normal on either side of what is likely.
+
+    They are moved so that their mean is what is likely: else doubt alone would make a sum of many waits longer.
+    """
     found = []
     for place in range(count):
         z = _NORMAL.inv_cdf((place + 0.5) / count) / EIGHTY
@@ -283,7 +298,8 @@ def _outcomes(one: Expected, count: int = DRAWS) -> list[float]:
             found.append(one.likely * (bound / one.likely) ** abs(z))
         else:
             found.append(max(0.0, one.likely + abs(z) * (bound - one.likely)))
-    return found
+    mean = sum(found) / count
+    return [value * one.likely / mean for value in found] if mean and one.likely else found
 
 
 _NORMAL = NormalDist()
@@ -311,8 +327,9 @@ def _wall(jobs: Sequence[_Job], limits: Limits, spread: float) -> tuple[float, f
     for draw in range(draws):
         longer = math.exp(spread * _NORMAL.inv_cdf((draw + 0.5) / draws))
         drawn = draw * DRAWS // draws
+        otherwise = math.exp(TOGETHER * _NORMAL.inv_cdf((_place(draw, 1, draws) + 0.5) / draws))
         took = [
-            (job, job.waits[_place(drawn, number, DRAWS)] + job.work * longer)
+            (job, job.waits[_place(drawn, number, DRAWS)] * otherwise + job.work * longer)
             for number, job in enumerate(jobs)
         ]
         at = 0.0
@@ -324,13 +341,23 @@ def _wall(jobs: Sequence[_Job], limits: Limits, spread: float) -> tuple[float, f
 
 
 def _range(found: Sequence[float]) -> tuple[float, float, float]:
-    """The middle eight of ten of these, with their middle; if that is wide, the narrowest range that holds as many."""
-    count = len(found)
-    first, held = int((1 - HELD) / 2 * count), math.ceil(HELD * count)
-    if found[first + held - 1] * (1 + ANSWERED) > WIDE * found[first]:
-        first = min(range(count - held + 1), key=lambda place: found[place + held - 1] / found[place])
-    least, most = found[first], found[first + held - 1]
-    return least, min(max(found[count // 2], least), most), most * (1 + ANSWERED)
+    """A range of these, and their middle: the middle nineteen of twenty.
+
+    Where these are wide apart: the range that holds most of those that are not wide, or, if that is less than eight of
+    ten, the narrowest that holds eight. (Since weft looks only from time to time, outcomes come in clusters.)
+    """
+    count, held, narrow = len(found), math.ceil(HELD * len(found)), WIDE / (1 + ANSWERED)
+    first = int((1 - WISHED) / 2 * count)
+    last = count - 1 - first
+    if found[last] > narrow * found[first]:
+        ends = [bisect.bisect_right(found, narrow * least) - 1 for least in found]
+        first = max(range(count), key=lambda place: ends[place] - place)
+        last = ends[first]
+        if last - first + 1 < held:
+            first = min(range(count - held + 1), key=lambda place: found[place + held - 1] / found[place])
+            last = first + held - 1
+    likely = min(max(found[count // 2], found[first]), found[last])
+    return found[first], likely, found[last] * (1 + ANSWERED)
 
 
 def _together(jobs: Sequence[tuple[_Job, float]], limits: Limits, looks: Looks) -> float:

@@ -344,6 +344,8 @@ class CaseEnded(Event, frozen=True, kw_only=True, gc=False):
     memory: int = 0
     read: int = 0
     written: int = 0
+    printed: int | None = None
+    """Bytes of its standard output and error, with what was not kept of them; None if nobody counted."""
     files: int = 0
     kept: int = 0
     carried: int = 0

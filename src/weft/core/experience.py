@@ -8,7 +8,7 @@ pauses, and is taken out again: of COLLECTING, or, where nobody told when the jo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -104,8 +104,9 @@ def _as_it_was(jobs: pl.DataFrame, looks: Looks) -> pl.DataFrame:
         "collecting_s",
     )
     columns: dict[str, list[float | None]] = {"running_s": [], "archiving_s": [], "collecting_s": []}
-    for row in jobs.select(pl.col(names).fill_null(0.0)).to_dicts():
-        unnoticed, bringing = _unnoticed(row, looks)
+    rows = jobs.select("study", pl.col(names).fill_null(0.0)).to_dicts()
+    for row, alone in zip(rows, _alone(rows), strict=True):
+        unnoticed, bringing = _unnoticed(row, looks, alone=alone)
         around = max(0.0, row["running_s"] - row["cases_s"])
         after = around + row["archiving_s"]
         left = max(LEAST_LEFT, 1 - unnoticed / after) if after else 1.0
@@ -117,19 +118,30 @@ def _as_it_was(jobs: pl.DataFrame, looks: Looks) -> pl.DataFrame:
     )
 
 
-def _unnoticed(row: Mapping[str, float], looks: Looks) -> tuple[float, float | None]:
+def _alone(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Was no other job of its study under way at the same time?"""
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        spans.setdefault(row["study"], []).append((row["start"], row["end"]))
+    return [
+        sum(start < row["end"] and end > row["start"] for start, end in spans[row["study"]]) == 1
+        for row in rows
+    ]
+
+
+def _unnoticed(row: Mapping[str, Any], looks: Looks, *, alone: bool) -> tuple[float, float | None]:
     """The time until weft saw that the job was over that is in RUNNING or ARCHIVING, and COLLECTING without any.
 
     None where other jobs, too, made weft look: nobody knows what of COLLECTING was waiting.
     """
-    collecting = row["collecting_s"]
+    collecting = float(row["collecting_s"])
     over = row["end"] - row["start"] - row["planned_s"] - row["uploading_s"] - collecting
     until = looks.next(max(0.0, over)) - over
-    if collecting >= until:
+    if alone and collecting >= until:
         return 0.0, collecting - until
     if looks.since(over) <= max(0.1, 2 * ANSWERED * over):
         # Its end is known from a look of weft's alone: on average it was half a pause before.
-        return looks.pause_before(over) / 2, collecting
+        return looks.pause_before(over) / 2, collecting if alone else None
     return 0.0, None
 
 

@@ -33,7 +33,7 @@ _WHOLE = (
 """``cores`` and ``memory_mb`` are a node's, ``case_...`` one case's; null where not known."""
 _SECONDS = ("start", "end", "minutes", "rate", "least_minutes")
 _USE = ("case_s", "cpu_s", "longest_case_s", "busy_s", "idle_s", "tail_s", "su")
-_BYTES = ("peak_memory_bytes", "read_bytes", "written_bytes", "files_written", "files_kept")
+_BYTES = ("peak_memory_bytes", "read_bytes", "written_bytes", "printed_bytes", "files_written", "files_kept")
 _TRANSFERS = (
     "transfers", "files", "bytes",
     "before_s", "waiting_s", "copying_s", "unnoticed_s", "closing_s",
@@ -53,6 +53,7 @@ _OF_THE_JOB = {
     "longest_case_s": "longest_s",
     "read_bytes": "read",
     "written_bytes": "written",
+    "printed_bytes": "printed",
     "files_written": "files",
     "files_kept": "kept",
 }

@@ -50,6 +50,7 @@ class Record(Struct, gc=False):
     cpu: float = 0.0
     read: int | None = 0
     written: int | None = 0
+    printed: int | None = None
     files: int = 0
     kept: int = 0
     carried: int = 0
@@ -129,6 +130,7 @@ def _case(job: str, record: Record) -> ev.CaseEnded:
         memory=record.memory or 0,
         read=record.read or 0,
         written=record.written or 0,
+        printed=record.printed,
         files=record.files,
         kept=record.kept,
         carried=record.carried,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from weft.core.findings import figures
 from weft.core.margins import SMALL_JOB, enough_cores, enough_memory, enough_minutes, in_toml
 from weft.core.packing import ENDS, GROWTH
+from weft.core.quantities import count, duration, share, size
 from weft.model import Outcome, Resources, Study
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def suggest(study: Study | None, jobs: pl.DataFrame, cases: pl.DataFrame | None)
 
 
 def _too_little(good: int, study: Study | None) -> Suggestion:
-    few = "no case has ended well" if not good else f"only {figures.cases(good)} ended well"
+    few = "no case has ended well" if not good else f"only {count(good, 'case')} ended well"
     command = PILOT if study is not None else ""
     hint = f"; `{command}` tries 8 cases, spread over the whole study" if command else ""
     return Suggestion(
@@ -176,17 +176,17 @@ def _cores(used: pl.DataFrame, study: Study | None) -> tuple[int, list[str]]:
     typical = float(busy.quantile(SHARE, "lower") or 0.0)
     median = float(busy.median() or 0.0)
     enough = enough_cores(typical)
-    says = f"a case kept {median:.1f} cores busy (median), and {figures.share(SHARE)} of cases at most {typical:.1f}"
+    says = f"a case kept {median:.1f} cores busy (median), and {share(SHARE)} of cases at most {typical:.1f}"
     return enough, [says if enough == asked or study is None else f"{says}; {asked} were asked for"]
 
 
 def _memory_says(need: _Need | None) -> list[str]:
     if need is None:
         return ["memory was not measured: cases were too short for it, so there is no line for it"]
-    most = figures.size(need.most)
-    says = [f"{_so_many(need)} used {figures.size(need.enough)} of memory at most{_largest(need, most)}"]
+    most = size(need.most)
+    says = [f"{_so_many(need)} used {size(need.enough)} of memory at most{_largest(need, most)}"]
     if need.ran_out:
-        had = f"{figures.cases(need.ran_out)} ran out of memory with {figures.size(need.had)}"
+        had = f"{count(need.ran_out, 'case')} ran out of memory with {size(need.had)}"
         says.append(f"{had}, and need more than that")
     return says
 
@@ -194,16 +194,16 @@ def _memory_says(need: _Need | None) -> list[str]:
 def _wall_says(need: _Need | None) -> list[str]:
     if need is None:
         return []
-    most = figures.seconds(need.most)
-    says = [f"{_so_many(need)} took {figures.seconds(need.enough)} at most{_largest(need, most)}"]
+    most = duration(need.most)
+    says = [f"{_so_many(need)} took {duration(need.enough)} at most{_largest(need, most)}"]
     if need.ran_out:
-        had = f"{figures.cases(need.ran_out)} ran out of time after {figures.seconds(need.had)}"
+        had = f"{count(need.ran_out, 'case')} ran out of time after {duration(need.had)}"
         says.append(f"{had}, and need more than that")
     return says
 
 
 def _so_many(need: _Need) -> str:
-    all_of_them = figures.cases(need.count)
+    all_of_them = count(need.count, "case")
     return all_of_them if need.within == need.count else f"{need.within:,} of {all_of_them}"
 
 

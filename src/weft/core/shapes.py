@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from weft.core import events as ev
-from weft.core.analysis import Forecast
 from weft.core.cost import CaseTimes, case_times, predict
 from weft.core.events import Allotment
 from weft.core.experience import Experience
+from weft.core.foretold import Forecast
 from weft.core.plan import upcoming
 from weft.core.state import State
 from weft.model import Bundle, Kind, Limits, Outcome, Study
@@ -73,9 +73,14 @@ def ways(
     study: Study, state: State, limits: Limits, learnt: Experience, given: Allotment, *, bytes_in: int = 0
 ) -> Ways | None:
     """The ways to pack what is to be run, within the limits; None where there is nothing, or no time to go by."""
-    present = [case for _, case in state.present() if case.wall > 0]
+    cases = [case for _, case in state.present()]
+    present = [case for case in cases if case.wall > 0]
     well = [case.wall for case in present if case.last is Outcome.FINISHED]
-    times = None if study.continues else case_times(study, well or [case.wall for case in present], learnt)
+    times = (
+        None
+        if study.continues
+        else case_times(study, well or [case.wall for case in present], learnt, cases=len(cases))
+    )
     now = upcoming(study, state, limits)
     if times is None or not now:
         return None

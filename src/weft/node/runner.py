@@ -1041,6 +1041,7 @@ class Run:
         self.stopped: Optional[Tuple[str, str]] = None  # outcome and why, if it was we who ended it
         self.memory_limit: Optional[int] = None  # bytes
         self.peak = self.status = 0
+        self.printed = 0  # bytes of stdout and stderr, also of what is cut out of them
         self.usage: Any = None
         self.io: Tuple[Optional[int], Optional[int]] = (None, None)
 
@@ -1283,6 +1284,9 @@ class Slots:
         """Record that a case could not be started; if it is the disk's fault, end the job."""
         if self.bundle.finish:  # which is to find only cases that ran
             remove_tree(run.folder)
+        for log in run.log:  # where an earlier case's words may still be
+            with contextlib.suppress(OSError):
+                os.unlink(log)
         number = getattr(error, "errno", None)
         if isinstance(error, OSError) and number in DISK_ERRORS:
             self.left_out.append(run.case)
@@ -1425,7 +1429,8 @@ class Slots:
 
         Handing over, with the interpreter's lock, costs more than concluding a case that left little.
         """
-        if run.wall < SHORT_CASE_SECONDS and sum(file_size(path) for path in run.log) < LITTLE_BYTES:
+        run.printed = sum(file_size(path) for path in run.log)
+        if run.wall < SHORT_CASE_SECONDS and run.printed < LITTLE_BYTES:
             listing: Optional[Listing] = self.conclusion.list_little(run)
             if listing is not None:
                 self.guard(self.conclusion.conclude, run, listing)
@@ -1554,6 +1559,7 @@ class Conclusion:
             "memory": self.peak_memory(run),
             "read": run.io[0],
             "written": run.io[1],
+            "printed": run.printed,
             "slot": run.slot,
         }
 

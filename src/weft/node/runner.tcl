@@ -1055,7 +1055,7 @@ proc ::weft::record_case {case start end used verdict result files carry} {
         "\"exit\": [expr {$exit eq "" ? "null" : $exit}]" {"signal": null} \
         [format {"start": %.6f, "end": %.6f, "wall": %.6f} $start $end [expr {$end - $start}]] \
         "\"cpu\": [dict_or $used cpu 0.0]"]
-    foreach name {memory read written} {
+    foreach name {memory read written printed} { ;# what it printed is the job's, and counted by nobody
         lappend fields "\"$name\": [dict_or $used $name null]"
     }
     lappend fields "\"slot\": $rank" "\"why\": [json_or_null $why]" "\"tail\": [json_or_null $tail]" \

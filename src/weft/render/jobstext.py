@@ -40,6 +40,9 @@ MARKS = {
 """The character of each span in a job's bar."""
 
 SHORT = {
+    "PLANNED": "plan",
+    "UPLOADING": "upl",
+    "COLLECTING": "coll",
     "PENDING": "pend",
     "PROCESSING_INPUTS": "proc",
     "STAGING_INPUTS": "input",

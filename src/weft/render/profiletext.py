@@ -11,7 +11,7 @@ from weft.core.critical import waited_for
 from weft.core.jobtime import TransferProfile
 from weft.core.profile import Totals
 from weft.core.quantities import count, duration, rate, share, size
-from weft.render.jobstext import MARKS, SHORT, bars, shares
+from weft.render.jobstext import LEAST_SHARE, MARKS, SHORT, bars, shares
 from weft.render.text import GAP, WIDTH, bar, columns, cut, cut_lines, printable
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def _findings(analysis: Analysis, width: int, style: Style) -> list[str]:
 def _finding(finding: Finding, told: set[Remedy], width: int, style: Style) -> Iterator[str]:
     severity = finding.severity.value
     gain = _gain(finding)
-    head = cut(f"{severity:7}  {finding.title}", width - len(_INDENT) - len(gain) - 1)
-    line = f"{_INDENT}{head}"
+    line = f"{_INDENT}{severity:7}  {cut(finding.title, width - 12 - len(gain))}"
     yield style(line, severity) + (f"{gain:>{width - len(line)}}" if gain else "")
     for text in (finding.where, *finding.evidence[:EVIDENCE_SHOWN], finding.cause):
         yield from _wrapped(text, width)
@@ -127,7 +126,8 @@ def _gain(finding: Finding) -> str:
 
 def _remedy(remedy: Remedy, width: int, style: Style, *, again: bool) -> Iterator[str]:
     yield from _wrapped(f"{remedy.say} (as above)" if again else remedy.say, width, first="   -> ")
-    code = [] if again else [*remedy.setting.splitlines(), *remedy.command.splitlines()]
+    commands = [f"$ {line}" for line in remedy.command.splitlines()]
+    code = [] if again else [*remedy.setting.splitlines(), *commands]
     for line in code:
         if line.strip():
             yield style(f"{_DEEPER}   {printable(line)}", "code")
@@ -172,7 +172,8 @@ def groups_text(groups: pl.DataFrame, by: str, width: int = WIDTH) -> str:
         return "no jobs"
     shares = {name: groups[name].mean() or 0.0 for name in groups.columns if name.endswith("_share")}
     shares.pop("failed_share", None)
-    wide = sorted(shares, key=lambda name: -float(str(shares[name])))[:GROUP_PHASES]
+    some = [name for name in shares if float(str(shares[name])) >= LEAST_SHARE]
+    wide = sorted(some, key=lambda name: -float(str(shares[name])))[:GROUP_PHASES]
     rows = [
         (
             row[by] or "-",

@@ -87,6 +87,8 @@ def disk_problem(error: OSError, path: Path | str) -> WeftError:
             "make room, then give the same command again: what was recorded stands",
         ),
         27: ("a file may not grow any further", "raise the file size limit (`ulimit -f`), then try again"),
+        2: ("no such file or folder", "check the name; a folder must be there before files are put into it"),
+        21: ("it is a folder", "name a file"),
         13: ("no permission", "make the folder writable for you, or move the study to one that is"),
         30: ("the file system is read-only", "move the study to a folder that can be written to"),
     }

@@ -332,7 +332,8 @@ def past_of(study: Study, folder: StudyFolder) -> Past:
     if not ended:
         return Past()
     walls = sorted(case.wall for case in ended)
-    kept, logs, full, each = _left(study, folder)
+    printed = [case.printed or 0 for case in ended]
+    kept, each = _left(folder)
     return Past(
         cases=len(ended),
         wall_s=median(walls),
@@ -341,8 +342,8 @@ def past_of(study: Study, folder: StudyFolder) -> Past:
         files=int(median(case.files for case in ended)),
         kept=sum(case.kept for case in ended) if kept is None else kept,
         output_bytes=each,
-        logs=logs,
-        full_logs=full,
+        long_logs=sum(size > study.output.log_bytes for size in printed),
+        printed_bytes=max(printed),
     )
 
 
@@ -393,20 +394,16 @@ def _ended(journal: Path) -> Iterator[CaseEnded]:
                     yield event
 
 
-def _left(study: Study, folder: StudyFolder) -> tuple[int | None, int, int, float]:
-    """Of the newest output ZIP: files besides logs, logs, those that were cut, and its bytes for each case."""
+def _left(folder: StudyFolder) -> tuple[int | None, float]:
+    """Of the newest output ZIP: files besides logs, and its bytes for each case."""
     for job in sorted(_names(folder.jobs), reverse=True)[:3]:
         for path in folder.zips(job)[:1]:
             with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-                entries = [
-                    (*each.filename.partition("/")[::2], each.file_size) for each in archive.infolist()
-                ]
-                logs = [size for _, name, size in entries if name in ("stdout.txt", "stderr.txt")]
+                entries = [name.partition("/") for name in archive.namelist()]
+                kept = sum(name not in ("stdout.txt", "stderr.txt") for _, _, name in entries)
                 cases = {case for case, _, _ in entries}
-                full = sum(size >= study.output.log_bytes for size in logs)
-                each = path.stat().st_size / len(cases) if cases else 0.0
-                return len(entries) - len(logs), len(logs), full, each
-    return None, 0, 0, 0.0
+                return kept, path.stat().st_size / len(cases) if cases else 0.0
+    return None, 0.0
 
 
 def _names(folder: Path) -> list[str]:

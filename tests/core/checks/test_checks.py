@@ -82,7 +82,6 @@ def past(**said: Any) -> Past:
         files=3,
         kept=10,
         output_bytes=1e6,
-        logs=10,
     )
     return structs.replace(usual, **said)
 
@@ -172,7 +171,7 @@ FOUND: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("output-chunk", OK, {"output": Output(chunk_bytes=50_000_000)}, {}),
     ("log-size", "WARN", {"output": Output(log_bytes=50_000_001)}, {}),
     ("log-size", OK, {"output": Output(log_bytes=50_000_000)}, {}),
-    ("log-size", "WARN", {}, {"past": past(full_logs=1)}),
+    ("log-size", "WARN", {}, {"past": past(long_logs=1)}),
     ("disk-space", "WARN", {}, {"machine": Machine(free_bytes=999_999_999, disk_bytes=10**12)}),
     ("disk-space", "FAIL", {}, {"machine": Machine(free_bytes=49_999_999, disk_bytes=10**12)}),
     ("disk-space", OK, {}, {"machine": Machine(free_bytes=1_000_000_000, disk_bytes=10**12)}),

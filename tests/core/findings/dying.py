@@ -7,7 +7,7 @@ from typing import Any
 from tests.core.findings.lost import doable
 from tests.core.scenes import scene
 
-from weft.core.findings import endings, failures, limits, refusals, solvers, unfinished
+from weft.core.findings import ended, environment, limits, programs, refusals, unfinished
 from weft.core.findings.base import Finding
 
 DEAD: dict[str, Any] = {
@@ -26,7 +26,7 @@ REFUSED: dict[str, Any] = {**DEAD, "word": "FAILED JOB_LAUNCH_FAILURE", "queued_
 """One that the batch system did not take."""
 
 OURS = [
-    rule for module in (failures, refusals, solvers, limits, endings, unfinished) for rule in module.RULES
+    rule for module in (environment, refusals, programs, limits, ended, unfinished) for rule in module.RULES
 ]
 """The rules of failures."""
 

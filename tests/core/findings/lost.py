@@ -1,4 +1,4 @@
-"""What tests of findings about time share: finding by one rule, and whether a remedy can be done as it is told."""
+"""What tests of findings share: finding by one rule, and whether a remedy can be done as it is told."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ def found(rule: str, *jobs: dict[str, Any], **more: Any) -> list[Finding]:
     findings = list(RULES[rule].find(scene(*jobs, **more)))
     for each in findings:
         assert (each.id, each.title, each.severity) == (rule, RULES[rule].title, RULES[rule].severity)
-        assert each.jobs
-        assert each.evidence
-        assert all(each.evidence)
-        assert each.remedies
+        assert each.jobs and each.where and each.remedies and each.cause.endswith(".")
+        assert each.evidence and all(each.evidence)
         assert bool(each.basis) == (each.gain_s is not None or each.gain_su is not None)
         for remedy in each.remedies:
             doable(remedy)

@@ -72,9 +72,9 @@ def test_ten_minutes_of_archiving_are_long_however_long_it_ran() -> None:
 
 def test_the_recorded_job() -> None:
     finding = the("many-small-files-archived", RECORDED)
-    assert finding.title == "many small files archived"
+    assert finding.title == "Many small files archived"
     assert finding.evidence == (
-        "5,069 files, 151 MB: 2 min 52 s of 3 min 35 s were copying, 29.5 files/s, 879 kB/s",
+        "5,069 files, 151 MB: 2 min 52 s of 3 min 35 s were copying, 30 files/s, 879 kB/s",
         "before it 11 s of waiting, after it 27 s until the service noticed",
         "ARCHIVING took 3 min 35 s, RUNNING 26 s",
     )

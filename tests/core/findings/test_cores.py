@@ -194,7 +194,7 @@ def test_memory_bounds_how_many_may_wait() -> None:
 def test_cases_that_wait_for_files() -> None:
     finding = one(of.CASES_WAIT, READS, study=study(model={"workdir": "scratch"}))
     assert finding.cause == of.FOR_FILES
-    assert finding.evidence[1] == "they read 1.1 TB and wrote 127 GB, 10.0 MB a second each"
+    assert finding.evidence[1] == "they read 1.1 TB and wrote 127 GB, 10 MB a second each"
     assert finding.remedies[0].setting == '[model]\nworkdir = "node"'
     assert finding.gain_s is None
     assert one(of.CASES_WAIT, READS, study=study()).remedies[0].setting == ""

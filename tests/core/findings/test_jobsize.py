@@ -75,15 +75,18 @@ def test_a_few_cases_that_ran_again_are_fine() -> None:
     assert found(of.FEW_CASES, {}, {}, {}, FEW, FEW) == []
 
 
-def test_a_job_near_its_minutes() -> None:
-    finding = one(of.NEAR_ITS_MINUTES, NEAR)
+def test_a_job_near_its_limit() -> None:
+    finding = one(of.NEAR_ITS_LIMIT, NEAR)
     assert finding.evidence == ("1 job used up to 92 % of the time asked for: 55 min 00 s of 60 min",)
     assert [remedy.setting for remedy in finding.remedies] == ["[tapis]\nminutes = 85", "[tapis]\njobs = 8"]
     short = {("stampede3", "skx"): QueueFacts(system="stampede3", queue="skx", minutes=60.0, submit=6)}
     long = {("stampede3", "skx"): QueueFacts(system="stampede3", queue="skx", minutes=85.0)}
-    assert len(one(of.NEAR_ITS_MINUTES, NEAR, queues=long).remedies) == 2
-    finding = one(of.NEAR_ITS_MINUTES, NEAR, queues=short, study=study(jobs=5))
+    assert len(one(of.NEAR_ITS_LIMIT, NEAR, queues=long).remedies) == 2
+    finding = one(of.NEAR_ITS_LIMIT, NEAR, queues=short, study=study(jobs=5))
     assert [remedy.setting for remedy in finding.remedies] == ["[tapis]\njobs = 6"]
+    at_once = {**NEAR, "cases": 48}  # more jobs would change nothing
+    assert [each.setting for each in one(of.NEAR_ITS_LIMIT, at_once).remedies] == ["[tapis]\nminutes = 85"]
+    assert not found(of.NEAR_ITS_LIMIT, at_once, queues=short)
 
 
 @pytest.mark.parametrize(
@@ -93,17 +96,16 @@ def test_a_job_near_its_minutes() -> None:
         {"minutes": None},
         {"minutes": 0.0},
         {"outcome": "TIMED_OUT"},
-        {"cases": 48},  # its cases all ran at once: more of them in another job change nothing
     ],
 )
 def test_a_job_with_time_to_spare_is_fine(but: dict[str, Any]) -> None:
-    assert found(of.NEAR_ITS_MINUTES, {**NEAR, **but}) == []
+    assert found(of.NEAR_ITS_LIMIT, {**NEAR, **but}) == []
 
 
 def test_jobs_that_weft_did_not_launch_may_be_near_their_minutes_too() -> None:
     foreign = {**NEAR, "study": "", "cases": 0}
-    assert one(of.NEAR_ITS_MINUTES, foreign).remedies[0].setting == '"maxMinutes": 85'
-    slurm = one(of.NEAR_ITS_MINUTES, {**foreign, "backend": "slurm"})
+    assert one(of.NEAR_ITS_LIMIT, foreign).remedies[0].setting == '"maxMinutes": 85'
+    slurm = one(of.NEAR_ITS_LIMIT, {**foreign, "backend": "slurm"})
     assert slurm.remedies[0].setting == "#SBATCH --time=01:25:00"
 
 

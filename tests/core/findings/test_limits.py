@@ -10,7 +10,6 @@ from tests.core.findings.lost import FOREIGN, SKX, found, settings, the, usual
 from tests.core.test_signs import APP_FAILURE
 
 from weft.core.findings.base import QueueFacts
-from weft.core.findings.limits import NEAR
 from weft.model import Model, Resources, Study
 
 OUT: dict[str, Any] = {
@@ -93,17 +92,6 @@ def test_cases_that_need_more_than_a_job_are_to_be_continued() -> None:
     assert "[resources]" in settings(
         the("cases-timed-out", timed_out(12), study=STUDY, **queue(minutes=13.0))
     )
-
-
-def test_a_job_that_came_near_to_its_limit_is_noted() -> None:
-    finding = the("job-near-its-limit", {"running_s": 3600 * NEAR + 1})
-    assert finding.evidence == (
-        "1 job took more than 95 % of the time asked for, up to 57 min 01 s of 1 h 00 min",
-    )
-    assert settings(finding) == "[tapis]\nminutes = 80"
-    assert not found("job-near-its-limit", {"running_s": 3600 * NEAR})
-    for said in ({"minutes": None}, {"running_s": None}, {"outcome": "FAILED"}):
-        assert not found("job-near-its-limit", {"running_s": 3599.0, **said})
 
 
 # Memory

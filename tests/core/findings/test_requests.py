@@ -30,7 +30,7 @@ def test_nothing_is_found_in_an_ordinary_job_nor_in_one_of_which_nothing_is_know
 def test_memory_that_nobody_uses_takes_slots_away() -> None:
     finding = one(of.OVER_MEMORY, WIDE)
     assert finding.severity is Severity.WASTE
-    assert finding.evidence[0] == "the largest of 480 cases used 1.0 GB of the 12.0 GB that each may use"
+    assert finding.evidence[0] == "the largest of 480 cases used 1.0 GB of the 12 GB that each may use"
     assert finding.evidence[1] == "a node ran 16 cases at a time; it would run 48"
     assert finding.remedies[0].setting == '[resources]\nmemory = "1.5 GB"'
     assert finding.gain_s == pytest.approx(2650 * 2 / 3)

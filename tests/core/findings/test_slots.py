@@ -94,7 +94,7 @@ def test_many_small_jobs_that_weft_did_not_launch_could_share_a_node() -> None:
     finding = one(of.NODE_HARDLY_USED, *[FOREIGN] * 4, queues=QUEUES)
     assert finding.evidence[0].startswith("4 jobs asked for 1 of the 48 cores")
     assert finding.remedies[0].command == "weft init"
-    assert "48 of them" in finding.remedies[0].say
+    assert finding.evidence[1] == "48 of them fit on a node at a time"
     assert finding.gain_su == pytest.approx(0.75)  # three of four times 15 minutes
     assert found(of.NODE_HARDLY_USED, FOREIGN, FOREIGN, queues=QUEUES)
     assert found(of.NODE_HARDLY_USED, FOREIGN, queues=QUEUES) == []
@@ -177,6 +177,11 @@ def test_so_much_of_an_end_is_told() -> None:
     half = {**UNEVEN, "longest_case_s": 1325.0}
     assert one(of.UNEVEN_END, half).cause == of.LATE_ARE_LONG
     assert one(of.UNEVEN_END, {**half, "longest_case_s": 1326.0}).cause == of.ONE_IS_LONG
+
+
+def test_no_slots_are_neither_idle_nor_uneven() -> None:
+    assert found(of.UNEVEN_END, {**UNEVEN, "slots": 0}) == []
+    assert found(of.IDLE_SLOTS, {**IDLE, "slots": 0}) == []
 
 
 def test_what_the_longest_case_takes_cannot_be_saved() -> None:

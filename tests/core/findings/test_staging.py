@@ -57,7 +57,7 @@ def test_a_transfer_is_of_one_kind(rule: str) -> None:
 
 def test_the_recorded_job() -> None:
     finding = the("inputs-staged-file-by-file", RECORDED)
-    assert finding.title == "inputs staged file by file"
+    assert finding.title == "Inputs staged file by file"
     assert finding.where == "opensees-mp-s3 on stampede3, queue skx-dev"
     assert finding.evidence[0] == "112 files, 2.9 MB: 27 s of 46 s were copying, 4.1 files/s, 105 kB/s"
     assert finding.evidence[1] == "before it 15 s of waiting, after it 3.9 s until the service noticed"

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from tests.conftest import count
+from tests.core.findings.examples import EXAMPLES
 from tests.core.scenes import ORDINARY, jobs, scene
 
 from weft.core.findings import TABLE, find
@@ -16,6 +17,21 @@ from weft.core.findings.base import Rule, Scene
 from weft.core.jobtable import schema
 
 RULES = pytest.mark.parametrize("rule", TABLE, ids=[rule.id for rule in TABLE])
+
+
+def test_every_rule_has_an_example_and_no_example_is_of_none() -> None:
+    assert set(EXAMPLES) == {rule.id for rule in TABLE}
+
+
+@RULES
+def test_a_rule_finds_its_example_and_nothing_just_below_its_threshold(rule: Rule) -> None:
+    example = EXAMPLES[rule.id]
+    assert example.below
+    (finding,) = rule.find(scene(*example.found, **example.scene))
+    assert (finding.id, finding.title, finding.severity) == (rule.id, rule.title, rule.severity)
+    assert finding.evidence and finding.remedies and finding.where and finding.cause.endswith(".")
+    for below in example.below:
+        assert not list(rule.find(scene(*below, **example.scene)))
 
 
 def test_ids_and_titles_are_unique() -> None:
@@ -27,6 +43,9 @@ def test_ids_and_titles_are_unique() -> None:
 def test_a_rule_is_described(rule: Rule) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.id)
     assert rule.rule.endswith(".")
+    assert rule.remedy.endswith((".", "`"))
+    assert rule.title[0] == rule.title[0].upper()
+    assert not rule.title.endswith(".")
 
 
 @RULES

@@ -96,7 +96,7 @@ def test_other_jobs_get_the_same_for_their_request() -> None:
 
 def test_a_script_gets_the_same_in_its_lines() -> None:
     finding = the("long-queued", {**LONG, **FOREIGN, "backend": "slurm", "app": ""}, queues=QUEUES)
-    assert finding.remedies[0].setting == "#SBATCH --partition=skx-dev\n#SBATCH --time=30"
+    assert finding.remedies[0].setting == "#SBATCH --partition=skx-dev\n#SBATCH --time=00:30:00"
 
 
 def test_a_queue_is_no_choice_into_which_the_job_does_not_fit() -> None:

@@ -38,7 +38,7 @@ def test_nothing_is_found_in_an_ordinary_job_nor_in_one_of_which_nothing_is_know
 
 def test_cases_that_print_a_lot() -> None:
     finding = one(of.LARGE_LOGS, PRINTS)
-    assert finding.evidence[0].startswith("480 cases wrote 9.6 GB, 20.0 MB each, and left no file")
+    assert finding.evidence[0].startswith("480 cases wrote 9.6 GB, 20 MB each, and left no file")
     assert finding.remedies[1].setting == '[output]\nlog = "100 kB"'
     assert found(of.LARGE_LOGS, {**PRINTS, "written_bytes": 8 * 10_000_001, "recorded": 8})
 
@@ -61,8 +61,8 @@ def test_what_is_written_and_dropped() -> None:
     assert found(of.DROPPED, {**DROPS, "written_bytes": 480 * 50_000_001})
     assert found(of.DROPPED, {**DROPS, "files_written": 0, "files_kept": 0}) == []  # printed: another finding
     assert one(of.DROPPED, DROPS).evidence == (
-        "480 cases wrote 28.8 GB, 60.0 MB each",
-        "480 files of 4,800 files were kept",
+        "480 cases wrote 29 GB, 60 MB each",
+        "480 of 4,800 files were kept",
     )
 
 
@@ -79,7 +79,7 @@ def test_all_is_kept() -> None:
     assert found(of.ALL_KEPT_RULE, {**KEEPS, "files_written": 0, "files_kept": 960}) == []  # nothing but logs
     finding = one(of.ALL_KEPT_RULE, KEEPS, study=study(output={"keep": ("**",)}))
     assert finding.evidence == (
-        "12.0 GB of 480 cases were archived, 25.0 MB each, in 4 min 00 s",
+        "12 GB of 480 cases were archived, 25 MB each, in 4 min 00 s",
         '5,760 files were kept, logs among them; cases wrote 4,800; `output.keep` is ["**"]',
     )
 
@@ -135,7 +135,7 @@ def test_a_shared_disk_that_is_kept_busy() -> None:
     assert found(of.BUSY_SHARED_DISK, least, study=ON_SCRATCH)
     finding = one(of.BUSY_SHARED_DISK, BUSY, study=ON_SCRATCH)
     assert finding.evidence[0] == (
-        "cases read 100 GB and wrote 50.0 GB in 44 min 10 s of 1 job: 56.6 MB a second for each job"
+        "cases read 100 GB and wrote 50 GB in 44 min 10 s of 1 job: 57 MB a second for each job"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.core.scenes import scene
+from tests.core.findings import lost
 
 from weft.core.findings.base import Finding, Rule
 from weft.model import Model, Output, Resources, Study
@@ -50,13 +50,7 @@ def study(
 
 def found(rule: Rule, *said: dict[str, Any], **more: Any) -> list[Finding]:
     """What this rule finds in these jobs; ``more`` are other fields of the scene."""
-    findings = list(rule.find(scene(*said, **more)))
-    for finding in findings:
-        assert (finding.id, finding.title, finding.severity) == (rule.id, rule.title, rule.severity)
-        assert finding.evidence and all(finding.evidence) and finding.cause.endswith(".")
-        assert finding.remedies and finding.jobs and finding.where
-        assert (finding.basis != "") == bool(finding.gain_s or finding.gain_su)
-    return findings
+    return lost.found(rule.id, *said, **more)
 
 
 def one(rule: Rule, *said: dict[str, Any], **more: Any) -> Finding:

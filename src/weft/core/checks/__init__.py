@@ -4,9 +4,10 @@ from msgspec import structs
 
 from weft.core.checks import inputs, outputs, paths, requests, running, site
 from weft.core.checks.base import Check, Edit, Facts, Fix, Item, Verdict
+from weft.core.checks.refusing import refusal
 from weft.model import Study
 
-__all__ = ["TABLE", "Check", "Edit", "Facts", "Fix", "Item", "Verdict", "check"]
+__all__ = ["TABLE", "Check", "Edit", "Facts", "Fix", "Item", "Verdict", "check", "refusal"]
 
 TABLE: tuple[Item, ...] = (
     *inputs.ITEMS,

@@ -121,9 +121,10 @@ class Past(Struct, frozen=True, kw_only=True):
     """Files that were kept of all of them."""
     output_bytes: float = 0.0
     """Of ZIPs, for one case."""
-    logs: int = 0
-    full_logs: int = 0
-    """Logs that were looked at, and those of which the middle was left out."""
+    long_logs: int = 0
+    """Cases that printed more than is kept of a log…"""
+    printed_bytes: int = 0
+    """…and the most that one case printed; 0 where nobody counted."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -217,8 +218,3 @@ def named(things: Iterable[str]) -> str:
     every = list(dict.fromkeys(things))
     first = ", ".join(f"`{each}`" for each in every[:NAMED])
     return f"{first} and {len(every) - NAMED:,} more" if len(every) > NAMED else first
-
-
-def count(number: int, word: str) -> str:
-    """So many of it: "1 case", "12,000 cases"."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -16,7 +16,6 @@ from weft.core.checks.base import (
     Fix,
     Item,
     Verdict,
-    count,
     edits,
     fail,
     named,
@@ -24,8 +23,7 @@ from weft.core.checks.base import (
     warn,
 )
 from weft.core.checks.words import words
-from weft.core.findings.figures import files as of_files
-from weft.core.findings.figures import size
+from weft.core.quantities import count, size
 from weft.model import Study
 
 MANY_FILES = 200
@@ -51,7 +49,7 @@ _OF_A_JOB = re.compile(
 def number_of_inputs(study: Study, facts: Facts) -> Answer:
     """Few enough files in every bundle?"""
     given = facts.of("inputs")
-    said = f"{of_files(len(given))} in each job's bundle"
+    said = f"{count(len(given), 'file')} in each job's bundle"
     if len(given) <= MANY_FILES:
         return passed(said)
     return warn(said, "put folders of common files under model.shared: they are stored once", _shared(given))
@@ -101,7 +99,7 @@ def repeated_inputs(study: Study, facts: Facts) -> Answer:
     groups = [group for group in same.values() if len({file.path for file in group}) > 1]
     wasted = sum(file.bytes for group in groups for file in group[1:])
     if wasted < REPEATED_BYTES:
-        return passed(f"{of_files(len(facts.files))}, none of note twice" if facts.files else "no files")
+        return passed(f"{count(len(facts.files), 'file')}, none of note twice" if facts.files else "no files")
     worst = max(groups, key=lambda group: group[0].bytes * len(group))
     said = f"{named(file.path for file in worst)} hold the same; {size(wasted)} are there more than once"
     return warn(said, "keep one of them, and let the model read that one")
@@ -124,7 +122,7 @@ def empty_files(study: Study, facts: Facts) -> Answer:
         if not file.bytes and not file.wrong and not _MAY_BE_EMPTY.fullmatch(posixpath.basename(file.path))
     ]
     if not empty:
-        return passed(f"{of_files(len(facts.files))}, none is empty" if facts.files else "no files")
+        return passed(f"{count(len(facts.files), 'file')}, none is empty" if facts.files else "no files")
     return warn(f"{named(empty)} {_is(empty)} empty", "put back what was in there, or remove the file")
 
 
@@ -132,7 +130,7 @@ def absent_files(study: Study, facts: Facts) -> Answer:
     """Can every file be read?"""
     wrong = [file for file in facts.files if file.wrong]
     if not wrong:
-        return passed(f"{of_files(len(facts.files))} can be read" if facts.files else "no files")
+        return passed(f"{count(len(facts.files), 'file')} can be read" if facts.files else "no files")
     said = f"{named(file.path for file in wrong)}: {wrong[0].wrong}"
     remedy = "put it back, make it readable, or remove it from the folder"
     unsure = all(file.role == "shared" and file.wrong == BROKEN for file in wrong)
@@ -174,8 +172,8 @@ def crowded_folders(study: Study, facts: Facts) -> Answer:
     each = Counter(posixpath.dirname(file.path) for file in facts.of("inputs", "shared", "parameters"))
     folder, most = next(iter(each.most_common(1)), ("", 0))
     if most <= DIRECTORY_FILES:
-        return passed(f"at most {of_files(most)} in one directory" if most else "no files")
-    said = f"`{folder or '.'}` holds {of_files(most)}"
+        return passed(f"at most {count(most, 'file')} in one directory" if most else "no files")
+    said = f"`{folder or '.'}` holds {count(most, 'file')}"
     return warn(said, "spread them over folders, or put them into one file that the model reads from")
 
 
@@ -199,7 +197,7 @@ def scratch_age(study: Study, facts: Facts) -> Answer:
     if not old:
         return passed()
     days = (facts.now - min(file.used for file in old)) / DAY
-    said = f"{of_files(len(old))} of {named(file.entry for file in old)} on scratch: not used for {days:.0f} days"
+    said = f"{count(len(old), 'file')} of {named(file.entry for file in old)} on scratch: not used for {days:.0f} days"
     return warn(
         said, "keep the originals in Work, or here, and share those: a site clears scratch after ten days"
     )

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 
 from weft.core.checks.base import Answer, Edit, Facts, Item, Verdict, edits, fail, named, passed, warn
 from weft.core.checks.words import OUTPUTS, words
-from weft.core.findings.figures import size
+from weft.core.quantities import size
 from weft.model import Output, Study
 
 UNSEEN_CASES = 50
@@ -121,8 +121,11 @@ def logs(study: Study, facts: Facts) -> Answer:
         said = f"each case may leave two logs of {size(most)}: up to {size(2 * most * facts.cases)} in all"
         fix = edits(Edit(key=("output", "log"), do="remove"))
         return warn(said, f"leave output.log out: {size(Output().log_bytes)} is usual", fix)
-    if past.full_logs:
-        said = f"{past.full_logs:,} of {past.logs:,} logs of earlier cases were longer than {size(most)} and were cut"
+    if past.long_logs:
+        said = (
+            f"{past.long_logs:,} of {past.cases:,} earlier cases printed more than {size(most)}, up to "
+            f"{size(past.printed_bytes)}; of a longer log only its two ends are kept"
+        )
         return warn(said, "let the model print less, or write to a file of its own and keep that")
     return passed(f"at most {size(most)} each")
 
@@ -183,7 +186,7 @@ ITEMS = (
     Item(
         id="log-size",
         title="size of logs",
-        rule=f"`output.log` is above {size(LARGEST_LOG)}, or logs of earlier cases had to be cut.",
+        rule=f"`output.log` is above {size(LARGEST_LOG)}, or earlier cases printed more than it keeps.",
         look=logs,
         fixes=True,
     ),

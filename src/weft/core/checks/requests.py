@@ -10,7 +10,7 @@ from typing import Any
 from weft.core.checks.base import Answer, Edit, Facts, Fix, Item, Verdict, edits, fail, named, passed, warn
 from weft.core.checks.outputs import LEAST_PAST
 from weft.core.checks.words import Part, words
-from weft.core.findings.figures import seconds, size
+from weft.core.quantities import duration, size
 from weft.model import Study
 
 NARROW = 1.1
@@ -41,7 +41,7 @@ def wall_time(study: Study, facts: Facts) -> Answer:
     minutes, past = study.resources.minutes, facts.past
     known, p95 = past.cases >= LEAST_PAST, past.wall_p95_s / 60
     fix = _minutes(max(1, math.ceil(p95 * ROOM))) if known else None
-    took = f"95 % of {past.cases:,} cases took {seconds(past.wall_p95_s)} or less"
+    took = f"95 % of {past.cases:,} cases took {duration(past.wall_p95_s)} or less"
     if minutes is None:
         if study.backend == "local" or _setting(study, "minutes"):
             return passed("a case has no limit")

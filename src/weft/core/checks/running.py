@@ -6,10 +6,10 @@ import math
 import re
 from typing import Any
 
-from weft.core.checks.base import Answer, Edit, Facts, Item, count, edits, passed, warn
+from weft.core.checks.base import Answer, Edit, Facts, Item, edits, passed, warn
 from weft.core.checks.requests import node_cores
 from weft.core.checks.words import words
-from weft.core.findings.figures import seconds
+from weft.core.quantities import count, duration
 from weft.model import Outcome, Retry, Study
 
 CROWD = 10_000
@@ -72,7 +72,7 @@ def work_in_a_job(study: Study, facts: Facts) -> Answer:
     if study.backend == "local" or not each or jobs < 2:
         return passed()
     work = math.ceil(facts.cases / _slots(study, facts)) * each
-    said = f"{count(facts.cases, 'case')} in {jobs} jobs: at most {seconds(work / jobs)} of work in each"
+    said = f"{count(facts.cases, 'case')} in {jobs} jobs: at most {duration(work / jobs)} of work in each"
     if work / jobs >= LEAST_JOB_S:
         return passed(said)
     fix = edits(Edit(key=("tapis", "jobs"), do="set", value=max(1, int(work / LEAST_JOB_S))))
@@ -152,7 +152,7 @@ ITEMS = (
     Item(
         id="work-in-a-job",
         title="work in each job",
-        rule=f"On Tapis, several jobs hold less than {seconds(LEAST_JOB_S)} of work each.",
+        rule=f"On Tapis, several jobs hold less than {duration(LEAST_JOB_S)} of work each.",
         look=work_in_a_job,
         fixes=True,
     ),

@@ -1,4 +1,20 @@
-"""What a profile means: one function for each finding, in one table. PURE."""
+"""What a profile means: one function for each finding, in one table. PURE.
+
+How it works. A rule (``base.Rule``) is given a scene: the table of jobs, what is normal for this user, the facts of
+the queues, and the study if there is one. It says by polars expressions which jobs it means (``measures``), and
+``alike`` puts together those that one remedy helps: jobs of one study, app, system and queue. For each such group it
+tells one finding: figures as evidence, a cause, remedies (``remedies``, ``settings``), and what they would gain.
+``find`` asks all rules, and ``weighing`` makes one list of it. ``docs/findings.md`` is written from the table.
+
+The rules, in the order of a job's life:
+
+- before it runs: ``waiting`` for the service, ``staging`` of inputs, ``starting`` the app, ``queueing``
+- in its cases: ``requests`` of memory and minutes, ``cores``, ``slots`` and nodes, ``jobsize``, ``writing`` of files
+- after it ran: ``archiving``; and ``charging`` of short jobs (``transfers``: what both ways of files have in common)
+- if it failed: by a cause that it shows, which is a row of a table (``causes``): of its ``environment``, of
+  ``refusals`` by the batch system, of its ``programs``; by ``limits`` of time and memory; else by the table of
+  ``endings`` (``ended``); what became of cases is ``unfinished`` (``failed``: the jobs, and what they said last)
+"""
 
 from msgspec import structs
 
@@ -6,15 +22,15 @@ from weft.core.findings import (
     archiving,
     charging,
     cores,
-    endings,
-    failures,
+    ended,
+    environment,
     jobsize,
     limits,
+    programs,
     queueing,
     refusals,
     requests,
     slots,
-    solvers,
     staging,
     starting,
     unfinished,
@@ -22,6 +38,7 @@ from weft.core.findings import (
     writing,
 )
 from weft.core.findings.base import Finding, Rule, Scene
+from weft.core.findings.weighing import weighed
 
 __all__ = ["TABLE", "find"]
 
@@ -32,11 +49,11 @@ TABLE: tuple[Rule, ...] = (
     *queueing.RULES,
     *archiving.RULES,
     *charging.RULES,
-    *failures.RULES,
+    *environment.RULES,
     *refusals.RULES,
-    *solvers.RULES,
+    *programs.RULES,
     *limits.RULES,
-    *endings.RULES,
+    *ended.RULES,
     *unfinished.RULES,
     *requests.RULES,
     *cores.RULES,
@@ -46,11 +63,11 @@ TABLE: tuple[Rule, ...] = (
 )
 """Every finding there is; docs/findings.md is written from it."""
 
+_BY_ID = {rule.id: rule for rule in TABLE}
+
 
 def find(scene: Scene) -> list[Finding]:
     """All findings, the worst and dearest first; the same for the same scene."""
     # In one piece: of a table in thousands of pieces every rule would take a hundred times as long.
     scene = structs.replace(scene, jobs=scene.jobs.rechunk())
-    found = [finding for rule in TABLE for finding in rule.find(scene)]
-    order = list(type(found[0].severity)) if found else []
-    return sorted(found, key=lambda each: (order.index(each.severity), -(each.gain_s or 0.0), each.id))
+    return weighed((finding for rule in TABLE for finding in rule.find(scene)), _BY_ID)

@@ -1,88 +1,84 @@
-"""Jobs that are alike, and that one remedy helps: what a rule tells one finding of. PURE.
+"""Jobs that are alike, in which the same was found: what one finding tells of. PURE.
 
-Here jobs are alike if they are of one study, too, since what helps is a line of its file; where time went outside of
-the cases is added up over studies (``together.py``).
+Jobs are alike if they are of one study (or of none), backend, app, system and queue: then one remedy, which is a line
+of that study's file or of a request, helps all of them. No rule looks at single rows: polars filters and adds up all
+jobs in one go, and what rules loop over are the few groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from weft.core.findings.base import Finding, Remedy, Rule, Scene
-from weft.core.findings.together import as_a_study
-from weft.model import Study
+from weft.core.findings.base import Finding, Remedy, Rule
+from weft.core.findings.fitting import fitting
+from weft.core.findings.measures import KEY, computing, known_key, whole
 
 if TYPE_CHECKING:
     import polars as pl
 
-MOST_NAMED = 20
-"""So many jobs are named in a finding."""
-KEY = ("study", "app", "system", "queue")
-"""What jobs that are alike have in common."""
-
-USUAL_JOBS = 4
-"""Jobs at a time, where the study does not say."""
-
-_TEXT = ("job", "backend", "kind", "outcome", "open")
-_ASKED = (
-    "nodes", "cores", "memory_mb", "slots", "case_cores", "case_memory_mb", "minutes", "rate", "least_minutes",
-)  # fmt: skip
-_CASES = ("cases", "recorded", "timed_out_cases", "oom_cases")
-_TIMES = ("start", "end", "queued_s", "running_s", "archiving_s", "cases_s")
-_USE = ("case_s", "cpu_s", "longest_case_s", "busy_s", "idle_s", "tail_s", "su")
-_BYTES = (
-    "peak_memory_bytes", "read_bytes", "written_bytes", "files_written", "files_kept",
-    "archive_bytes", "archive_copying_s",
-)  # fmt: skip
-COLUMNS = (*KEY, *_TEXT, *_ASKED, *_CASES, *_TIMES, *_USE, *_BYTES)
-"""What is kept of a job: rules on the use of what was asked for look at nothing else."""
+NAMED = 20
+"""So many jobs of a group are named, those that lost most."""
 
 
 class Alike(Struct, frozen=True, kw_only=True):
-    """Jobs of one study, app, system and queue in which the same was found, those that lost most first."""
+    """Jobs in which the same was found, with their figures added up."""
 
     study: str
     """Empty for jobs that weft did not launch."""
+    backend: str
     app: str
     system: str
     queue: str
-    backend: str
-    jobs: pl.DataFrame
-    """``COLUMNS``, and ``lost``."""
+    also: str
+    """What else they have in common, where a rule asked for it."""
+    jobs: tuple[str, ...]
+    """The ids of those that lost most, in that order."""
+    count: int
+    computing_s: float
+    """Of all of them."""
+    time_s: float
+    """Of all of them, from begin to end."""
+    figures: Mapping[str, float]
+    """Finite; 0 for one that is not known."""
+
+    def __getitem__(self, name: str) -> float:
+        return self.figures[name]
 
     @property
-    def count(self) -> int:
-        return self.jobs.height
+    def weft(self) -> bool:
+        """Are they jobs of a study?"""
+        return self.study != ""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """What ``KEY`` is for them."""
+        return self.study, self.backend, self.app, self.system, self.queue
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What baselines go by."""
+        return self.app, self.system, self.queue
 
     @property
     def where(self) -> str:
-        parts = [f"{self.app} on {self.system}" if self.app else self.system]
-        parts += [f"queue {self.queue}"] if self.queue else []
-        return ", ".join([*filter(None, parts), *([f"study {self.study}"] if self.study else [])])
+        """As in "opensees-mp-s3 on stampede3, queue skx, study portal", as far as it is known."""
+        place = " on ".join(word for word in (self.app, self.system) if word)
+        more = (self.queue and f"queue {self.queue}", self.study and f"study {self.study}")
+        return ", ".join(word for word in (place, *more) if word)
 
     @property
-    def basis(self) -> str:
-        """What gains that are computed from these jobs alone rest on."""
+    def median(self) -> str:
+        """What a sentence on medians ends with; nothing for a single job."""
+        return f" (median of {self.count:,} jobs)" if self.count > 1 else ""
+
+    @property
+    def own(self) -> str:
+        """What a gain rests on that follows from these jobs alone."""
         return "what this job did" if self.count == 1 else f"what these {self.count:,} jobs did"
-
-    def sum(self, what: str | pl.Expr) -> float:
-        return self._one(what, "sum")
-
-    def max(self, what: str | pl.Expr) -> float:
-        return self._one(what, "max")
-
-    def median(self, what: str | pl.Expr) -> float:
-        return self._one(what, "median")
-
-    def _one(self, what: str | pl.Expr, how: str) -> float:
-        import polars as pl
-
-        expression = pl.col(what) if isinstance(what, str) else what
-        value = self.jobs.select(getattr(expression, how)()).item()
-        return float(value) if value is not None else 0.0
 
     def finding(
         self,
@@ -93,138 +89,93 @@ class Alike(Struct, frozen=True, kw_only=True):
         remedies: Iterable[Remedy],
         gain_s: float | None = None,
         gain_su: float | None = None,
+        basis: str = "",
     ) -> Finding:
-        """The finding of this rule; a gain of nothing is none."""
+        """What a rule found in them; evidence that is empty is left out, and a gain of nothing is none.
+
+        No gain is larger than the time of these jobs. Where it is not said otherwise, it rests on what they did.
+        """
+        gain_s = min(gain_s or 0.0, self.time_s)
+        gained = gain_s > 0 or (gain_su or 0.0) > 0
         return Finding(
             id=rule.id,
             title=rule.title,
             severity=rule.severity,
-            jobs=tuple(self.jobs["job"].head(MOST_NAMED)),
+            jobs=self.jobs,
             where=self.where,
-            evidence=tuple(evidence),
+            evidence=tuple(sentence for sentence in evidence if sentence),
             cause=cause,
-            remedies=tuple(remedies),
-            gain_s=gain_s or None,
-            gain_su=gain_su or None,
-            basis=self.basis if gain_s or gain_su else "",
+            remedies=fitting(remedies, weft=self.weft, backend=self.backend, app=self.app),
+            gain_s=gain_s if gain_s > 0 else None,
+            gain_su=gain_su if gain_su and gain_su > 0 else None,
+            basis=(basis or self.own) if gained else "",
+            time_s=self.time_s,
         )
 
 
 def alike(
-    jobs: pl.DataFrame, found: pl.Expr, lost: str | pl.Expr, more: Sequence[str] = ()
+    jobs: pl.DataFrame,
+    when: pl.Expr,
+    lost: str | pl.Expr,
+    *,
+    also: pl.Expr | None = None,
+    **figures: pl.Expr,
 ) -> Iterator[Alike]:
-    """The jobs in which something was found, those that are alike together; ``more`` are columns besides ``COLUMNS``.
+    """Those jobs of which ``when`` holds (null is no), those that are alike together, with figures of each group.
 
-    What a condition needs and is null makes it false.
+    ``lost`` says how much a job lost: jobs and groups come in that order, and its sum is a figure, too.
     """
     import polars as pl
 
-    losing = pl.col(lost) if isinstance(lost, str) else lost
-    table = (
+    lost = (pl.col(lost) if isinstance(lost, str) else lost).cast(pl.Float64).fill_null(0.0)
+    sums = {**figures, "lost": lost.sum(), "computing_s": computing().sum(), "time_s": whole().sum()}
+    found = (
         jobs.lazy()
-        .select(*COLUMNS, *more)
-        .filter(found)
-        .with_columns(losing.alias("lost"))
-        .sort("lost", descending=True, nulls_last=True, maintain_order=True)
+        .filter(when)
+        .group_by(*known_key(), (pl.lit("") if also is None else also).alias("also"), maintain_order=True)
+        .agg(
+            pl.col("job").sort_by(lost, descending=True, maintain_order=True).head(NAMED).alias("jobs"),
+            pl.len().alias("count"),
+            **{name: each.cast(pl.Float64) for name, each in sums.items()},
+        )
+        .sort("lost", descending=True, maintain_order=True)
         .collect()
     )
-    for (study, app, system, queue), group in table.group_by(*KEY, maintain_order=True):
+    for row in found.iter_rows(named=True):
+        values = {name: _finite(row[name]) for name in sums}
         yield Alike(
-            study=str(study),
-            app=str(app),
-            system=str(system),
-            queue=str(queue),
-            backend=group["backend"][0],
-            jobs=group,
+            **{name: row[name] for name in (*KEY, "also", "count")},
+            jobs=tuple(row["jobs"]),
+            computing_s=values.pop("computing_s"),
+            time_s=values.pop("time_s"),
+            figures=values,
         )
 
 
-def study_of(scene: Scene, group: Alike) -> Study | None:
-    """The study whose jobs these are, if it is at hand."""
-    return scene.study if scene.study is not None and scene.study.name == group.study else None
-
-
-def as_study(group: Alike, gain: str) -> Remedy:
-    """How jobs that weft did not launch become cases of a study."""
-    if group.backend == "tapis":
-        return as_a_study(group.app, gain)
-    return Remedy(say=f"Run them as cases of a study of weft: {gain}.", command="weft init")
-
-
-def jobs_at_a_time(scene: Scene, group: Alike) -> int:
-    """How many jobs at a time the study asks for."""
-    study = study_of(scene, group)
-    settings = study.settings.get(group.backend, {}) if study is not None else {}
-    return int(settings.get("jobs") or USUAL_JOBS)
-
-
-# What several rules ask of jobs
-
-
-def of_cases(*, least: int = 1) -> pl.Expr:
-    """Is it a job of cases (or a pilot), of which so many left a record?"""
+def rows(jobs: pl.DataFrame, when: pl.Expr, group: Alike) -> pl.LazyFrame:
+    """The rows of a group."""
     import polars as pl
 
-    return pl.col("kind").is_in(["cases", "pilot"]) & (pl.col("recorded") >= least)
+    same = (key.eq(value) for key, value in zip(known_key(), group.all, strict=True))
+    return jobs.lazy().filter(when & pl.all_horizontal(same))
 
 
-def cores_used() -> pl.Expr:
-    """Cores that a case kept busy, on average over all cases of a job."""
+def total(jobs: pl.DataFrame, when: pl.Expr, group: Alike, *figures: pl.Expr) -> tuple[float, ...]:
+    """Sums over the rows of a group, of figures that hang on other figures of that group."""
     import polars as pl
 
-    return pl.col("cpu_s") / pl.col("case_s")
+    sums = [each.cast(pl.Float64).sum().alias(str(place)) for place, each in enumerate(figures)]
+    return tuple(_finite(value) for value in rows(jobs, when, group).select(sums).collect().row(0))
 
 
-def measured(case_s: float) -> pl.Expr:
-    """Is the CPU time of its cases known, for so many seconds of cases at least?"""
+def most_at_once(jobs: pl.LazyFrame, begins: pl.Expr) -> int:
+    """The most of these jobs that were under way at one time, each from ``begins`` to its end; 1 at least."""
     import polars as pl
 
-    return (pl.col("case_s") >= case_s) & (pl.col("cpu_s") > 0)
+    steps = [jobs.select(at=begins, by=pl.lit(1)), jobs.select(at=pl.col("end"), by=pl.lit(-1))]
+    found = pl.concat(steps).drop_nulls().sort("at", "by").select(pl.col("by").cum_sum().max()).collect()
+    return max(1, found.item() or 1)
 
 
-def most_of_all(column: str) -> pl.Expr:
-    """The largest of a column over all jobs that are alike, whether something was found in them or not."""
-    import polars as pl
-
-    return pl.col(column).max().over(*KEY)
-
-
-def slots_for(
-    case_cores: pl.Expr | int,
-    case_memory_mb: pl.Expr | int,
-    cores: str = "cores",
-    memory_mb: str = "memory_mb",
-) -> pl.Expr:
-    """Cases at a time on a node that has so much, as ``packing.slots_within`` has it; null if that is not known."""
-    import polars as pl
-
-    limit = pl.lit(case_memory_mb) if isinstance(case_memory_mb, int) else case_memory_mb
-    by_cores = pl.col(cores) // case_cores
-    by_memory = pl.when((limit > 0) & (pl.col(memory_mb) > 0)).then(pl.col(memory_mb) // limit)
-    return pl.when(by_cores > 0).then(pl.min_horizontal(by_cores, by_memory).clip(lower_bound=1))
-
-
-def with_slots(slots: pl.Expr) -> pl.Expr:
-    """Seconds that a job's cases would have taken with so many slots: never less than the longest of them."""
-    import polars as pl
-
-    usable = pl.max_horizontal(pl.min_horizontal(slots, "cases"), "slots")
-    shorter = pl.max_horizontal("longest_case_s", pl.col("cases_s") * pl.col("slots") / usable)
-    return pl.when(slots.is_not_null() & (usable > 0)).then(shorter).otherwise("cases_s")
-
-
-def saved(cases_s: pl.Expr) -> pl.Expr:
-    """Seconds saved if a job's cases take only so long."""
-    import polars as pl
-
-    return (pl.col("cases_s") - cases_s).clip(lower_bound=0.0)
-
-
-def saved_su(seconds: pl.Expr) -> pl.Expr:
-    """SU saved if a job runs so many seconds less; null where it is not charged."""
-    import polars as pl
-
-    least = pl.col("least_minutes").fill_null(0.0) * 60
-    now = pl.max_horizontal("running_s", least)
-    then = pl.max_horizontal(pl.col("running_s") - seconds, least)
-    return (now - then) / 3600 * pl.col("nodes") * pl.col("rate")
+def _finite(value: float | None) -> float:
+    return value if value is not None and math.isfinite(value) else 0.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.figures import limit
+from weft.core.findings.measures import column
+from weft.core.findings.remedies import FINISH, KEEP_LESS, SHARED, as_a_study, fewer_jobs
 from weft.core.findings.settings import table
-from weft.core.findings.together import Together, as_a_study, column, fewer_jobs, together
 from weft.core.findings.transfers import (
     COPYING_S,
     LARGE_S,
@@ -30,6 +32,7 @@ from weft.core.findings.transfers import (
     usually,
     waited,
 )
+from weft.core.quantities import count, duration, share, size
 
 if TYPE_CHECKING:
     import polars as pl
@@ -87,7 +90,7 @@ _CHOSEN = (
 def _many(scene: Scene, rule: Rule, which: pl.Expr, cause: str) -> Iterator[Finding]:
     when = copies_long_by_number("archive") & _long_for_running() & which
     ran = column("running_s").median()
-    for group in together(scene.jobs, when, took("archive"), ran=ran, **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, took("archive"), ran=ran, **told("archive", _PHASE)):
         saved = saved_by_bundling(scene, group, "archive")
         if saved is None:
             continue
@@ -101,18 +104,18 @@ def _many(scene: Scene, rule: Rule, which: pl.Expr, cause: str) -> Iterator[Find
         )
 
 
-def _beside_running(group: Together) -> str:
-    archiving, running = figures.seconds(group["phase_s"]), figures.seconds(group["ran"])
+def _beside_running(group: Alike) -> str:
+    archiving, running = duration(group["phase_s"]), duration(group["ran"])
     return f"ARCHIVING took {archiving}, RUNNING {running}{group.median}"
 
 
-def _bundle_outputs(group: Together) -> tuple[Remedy, ...]:
+def _bundle_outputs(group: Alike) -> tuple[Remedy, ...]:
     if group.weft:
-        return (_keep_less(), _finish())
-    return (as_a_study(group.app, "each job leaves its records and one ZIP"), *_zip_and_filter(group))
+        return (KEEP_LESS, FINISH)
+    return (as_a_study(group), *_zip_and_filter(group))
 
 
-def _zip_and_filter(group: Together) -> tuple[Remedy, ...]:
+def _zip_and_filter(group: Alike) -> tuple[Remedy, ...]:
     zipped = Remedy(
         say="Or let the script end by packing what it leaves, and archive the ZIP alone.",
         setting='"archiveFilter": {"includes": ["**results.zip"], "includeLaunchFiles": false}',
@@ -127,24 +130,10 @@ def _zip_and_filter(group: Together) -> tuple[Remedy, ...]:
     return (switch, zipped)
 
 
-def _keep_less() -> Remedy:
-    return Remedy(
-        say="Keep fewer files of each case: what no pattern names is dropped on the node.",
-        setting=table("output", 'keep = ["FILE"]'),
-    )
-
-
-def _finish() -> Remedy:
-    return Remedy(
-        say="Or reduce what the cases leave on the node, and keep only what that writes.",
-        setting=table("model", 'finish = "python3 reduce.py"'),
-    )
-
-
 def large_archive(scene: Scene) -> Iterator[Finding]:
     """Many bytes on the way out."""
     when = large("archive") & _long_for_running()
-    for group in together(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
         yield group.finding(
             LARGE_ARCHIVE,
             evidence=(moved(group), around(group), usually(scene, group, "archive_copying_s")),
@@ -152,14 +141,14 @@ def large_archive(scene: Scene) -> Iterator[Finding]:
             remedies=_leave_less(group),
             # What is not a ZIP yet becomes one; of what is, nobody can tell how much is needed.
             gain_s=None if group.weft else group["all_copying_s"] * (1 - ZIPPED),
-            basis=f"a ZIP of {figures.share(ZIPPED)} of the bytes, as of two studies of OpenSees",
+            basis=f"a ZIP of {share(ZIPPED)} of the bytes, as of two studies of OpenSees",
         )
 
 
 def archive_slow(scene: Scene) -> Iterator[Finding]:
     """Few bytes a second on the way out."""
     when = slow("archive") & _long_for_running()
-    for group in together(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
         yield group.finding(
             ARCHIVE_SLOW,
             evidence=(moved(group), around(group), usually(scene, group, "archive_copying_s")),
@@ -168,13 +157,13 @@ def archive_slow(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _leave_less(group: Together) -> tuple[Remedy, ...]:
+def _leave_less(group: Alike) -> tuple[Remedy, ...]:
     if group.weft:
-        return (_keep_less(), _finish())
-    return (*_zip_and_filter(group), as_a_study(group.app, "only what `keep` names is archived, in one ZIP"))
+        return (KEEP_LESS, FINISH)
+    return (*_zip_and_filter(group), as_a_study(group))
 
 
-def _near(group: Together) -> Remedy:
+def _near(group: Alike) -> Remedy:
     system = group.system or "SYSTEM"
     say = "Archive to Work of the system that runs the job, which is near it."
     if group.weft:
@@ -186,8 +175,8 @@ def _near(group: Together) -> Remedy:
 def archive_waited(scene: Scene) -> Iterator[Finding]:
     """A transfer that began late."""
     lost = column("archive_waiting_s")
-    for group in together(scene.jobs, waited("archive"), lost, **told("archive", _PHASE)):
-        waiting, whole = figures.seconds(group["waiting_s"]), figures.seconds(group["phase_s"])
+    for group in alike(scene.jobs, waited("archive"), lost, **told("archive", _PHASE)):
+        waiting, whole = duration(group["waiting_s"]), duration(group["phase_s"])
         yield group.finding(
             ARCHIVE_WAITED,
             evidence=(
@@ -195,22 +184,21 @@ def archive_waited(scene: Scene) -> Iterator[Finding]:
                 usually(scene, group, "archive_waiting_s"),
             ),
             cause="The service moves the files of all its users with few threads, in turn.",
-            remedies=(fewer_jobs(group),),
+            remedies=(fewer_jobs(scene, group),),
         )
 
 
 def inputs_archived_again(scene: Scene) -> Iterator[Finding]:
     """Inputs that no filter keeps out of the archive."""
-    files, size = column("inputs_files"), column("inputs_bytes")
-    enough = (files >= AGAIN_FILES) | (size >= AGAIN_BYTES)
-    there = (column("archive_files") >= files) & (column("archive_bytes") >= size) & (files > 0)
-    share = column("inputs_files") / column("archive_files")
-    lost = column("archive_copying_s") * share
-    extra = {"in_files": files.median(), "in_bytes": size.median()}
+    files, heavy = column("inputs_files"), column("inputs_bytes")
+    enough = (files >= AGAIN_FILES) | (heavy >= AGAIN_BYTES)
+    there = (column("archive_files") >= files) & (column("archive_bytes") >= heavy) & (files > 0)
+    lost = column("archive_copying_s") * column("inputs_files") / column("archive_files")
+    extra = {"in_files": files.median(), "in_bytes": heavy.median()}
     when = enough & there & ~_filtered()
-    for group in together(scene.jobs, when, lost, **extra, **told("archive", _PHASE)):
-        ins = f"{figures.files(group['in_files'])}, {figures.size(group['in_bytes'])}"
-        outs = f"{figures.files(group['files'])}, {figures.size(group['bytes'])}"
+    for group in alike(scene.jobs, when, lost, **extra, **told("archive", _PHASE)):
+        ins = f"{count(round(group['in_files']), 'file')}, {size(group['in_bytes'])}"
+        outs = f"{count(round(group['files']), 'file')}, {size(group['bytes'])}"
         yield group.finding(
             INPUTS_AGAIN,
             evidence=(f"inputs: {ins}; archived without a filter: {outs}{group.median}",),
@@ -221,30 +209,28 @@ def inputs_archived_again(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _without_inputs(group: Together) -> tuple[Remedy, ...]:
+def _without_inputs(group: Alike) -> tuple[Remedy, ...]:
     exclude = Remedy(
         say="Exclude the inputs by their patterns; where more than a few files are left, pack those into a ZIP first.",
-        setting='"archiveFilter": {"excludes": ["inputDirectory/INPUT", "APP.zip"], "includeLaunchFiles": false}',
+        setting='"archiveFilter": {"excludes": ["inputDirectory/*"], "includeLaunchFiles": false}',
     )
     if group.weft:
-        return (Remedy(say="Name large inputs as shared.", setting=table("model", 'shared = ["FOLDER/"]')),)
-    return (as_a_study(group.app, "inputs are never archived again"), exclude)
+        return (SHARED,)
+    return (as_a_study(group), exclude)
 
 
 def long_collecting(scene: Scene) -> Iterator[Finding]:
     """What weft itself does after the end of a job."""
     lost = column("collecting_s")
     sums = {"one": lost.median(), "bytes": column("archive_bytes").median()}
-    for group in together(scene.jobs, lost >= COLLECTING_S, lost, **sums):
+    for group in alike(scene.jobs, lost >= COLLECTING_S, lost, **sums):
         heavy = group["bytes"] >= COLLECTED_BYTES
-        size = f", {figures.size(group['bytes'])} were archived" if group["bytes"] else ""
+        much = f", {size(group['bytes'])} were archived" if group["bytes"] else ""
         yield group.finding(
             COLLECTING,
-            evidence=(
-                f"{figures.seconds(group['one'])} from the job's end until all was here{size}{group.median}",
-            ),
+            evidence=(f"{duration(group['one'])} from the job's end until all was here{much}{group.median}",),
             cause=_HEAVY if heavy else _NOBODY_LOOKED,
-            remedies=(_keep_less(), _finish()) if heavy else _watching(scene),
+            remedies=(KEEP_LESS, FINISH) if heavy else _watching(scene),
         )
 
 
@@ -265,72 +251,76 @@ def _watching(scene: Scene) -> tuple[Remedy, ...]:
     )
 
 
-_LONG = f"ARCHIVING took {figures.share(OF_RUNNING)} of RUNNING or more, or {figures.limit(ANYWAY_S)} or more, and "
+_LONG = f"ARCHIVING took {share(OF_RUNNING)} of RUNNING or more, or {limit(ANYWAY_S)} or more, and "
 _LOOSE = (
     f"more than {MANY['archive']} files of less than {SMALL_BYTES / 1e6:g} MB on average were copied for "
-    f"{figures.limit(COPYING_S['archive'])} or more"
+    f"{limit(COPYING_S['archive'])} or more"
 )
-_SAVES = f" and one ZIP of them saves {figures.limit(LEAST_GAIN_S)} in a job."
+_SAVES = f" and one ZIP of them saves {limit(LEAST_GAIN_S)} in a job."
 _IN_ZIP = (
     "Bundle them: a study of weft leaves three files; or let the script pack a ZIP, and archive that alone."
 )
 
 MANY_SMALL = Rule(
     id="many-small-files-archived",
-    title="many small files archived",
+    title="Many small files archived",
     severity=Severity.WASTE,
     rule=f"{_LONG}{_LOOSE}, without an archive filter,{_SAVES}",
     remedy=_IN_ZIP,
+    saves=(Part.ARCHIVE,),
     find=many_small_files_archived,
 )
 FILTER = Rule(
     id="archive-filter-moves-file-by-file",
-    title="an archive filter that moves file by file",
+    title="An archive filter that moves file by file",
     severity=Severity.WASTE,
     rule=f"{_LONG}{_LOOSE}, chosen by an archive filter,{_SAVES}",
     remedy=_IN_ZIP,
+    saves=(Part.ARCHIVE,),
     find=archive_filter_file_by_file,
 )
 LARGE_ARCHIVE = Rule(
     id="large-archive",
-    title="large outputs archived",
+    title="Large outputs archived",
     severity=Severity.WASTE,
-    rule=f"{_LONG}what is not many small files was copied for {figures.limit(LARGE_S)} or more, "
-    f"at {figures.size(SLOW_BYTES_S)}/s or faster.",
+    rule=f"{_LONG}what is not many small files was copied for {limit(LARGE_S)} or more, "
+    f"at {size(SLOW_BYTES_S)}/s or faster.",
     remedy="Keep less (`keep` of `[output]`), reduce it on the node (`finish` of `[model]`), pack it.",
+    saves=(Part.ARCHIVE,),
     find=large_archive,
 )
 ARCHIVE_SLOW = Rule(
     id="archive-slow",
-    title="the archive takes files slowly",
+    title="The archive takes files slowly",
     severity=Severity.NOTE,
-    rule=f"{_LONG}what is not many small files was copied for {figures.limit(SLOW_S)} or more, "
-    f"slower than {figures.size(SLOW_BYTES_S)}/s.",
+    rule=f"{_LONG}what is not many small files was copied for {limit(SLOW_S)} or more, "
+    f"slower than {size(SLOW_BYTES_S)}/s.",
     remedy="Archive to the system that runs the job: `storage` of `[tapis]`.",
     find=archive_slow,
 )
 ARCHIVE_WAITED = Rule(
     id="archive-waited",
-    title="outputs waited for their transfer",
+    title="Outputs waited for their transfer",
     severity=Severity.NOTE,
-    rule=f"The transfer of what a job left began {figures.limit(WAITED_S)} or more after it was asked for.",
+    rule=f"The transfer of what a job left began {limit(WAITED_S)} or more after it was asked for.",
     remedy="Send fewer jobs with more cases each: `jobs` of `[tapis]`.",
     find=archive_waited,
 )
 INPUTS_AGAIN = Rule(
     id="inputs-archived-again",
-    title="inputs archived again",
+    title="Inputs archived again",
     severity=Severity.NOTE,
     rule=f"There is no archive filter, {AGAIN_FILES} input files or {AGAIN_BYTES / 1e6:g} MB of them or more were "
     "staged, and no fewer files and bytes were archived.",
     remedy="Exclude them (`archiveFilter`); a study of weft never archives them.",
+    saves=(Part.ARCHIVE,),
     find=inputs_archived_again,
 )
 COLLECTING = Rule(
     id="long-collecting",
-    title="long COLLECTING",
+    title="Long COLLECTING",
     severity=Severity.NOTE,
-    rule=f"{figures.limit(COLLECTING_S)} or more passed from the end of a job until weft had all of it.",
+    rule=f"{limit(COLLECTING_S)} or more passed from the end of a job until weft had all of it.",
     remedy="`weft run --detach` on a machine that stays on; keep less where much is collected.",
     find=long_collecting,
 )

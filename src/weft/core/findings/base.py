@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from weft.core.findings.failed import Failed, look
+from weft.core.findings.measures import KEY, computing, known_key
 from weft.core.normal import Normal
 from weft.model import Study
 
@@ -28,6 +31,19 @@ class Severity(str, Enum):
     """Time or SU are, that a remedy would save."""
     NOTE = "note"
     """Worth knowing; nothing need be done."""
+
+
+class Part(str, Enum):
+    """A part of a job's time that a remedy saves of; two remedies for the same part do not save it twice."""
+
+    INPUTS = "inputs"
+    APP = "app"
+    QUEUE = "queue"
+    SETUP = "setup"
+    """What the runner does before its first case."""
+    CASES = "cases"
+    ARCHIVE = "archive"
+    ALL = "all"
 
 
 class Remedy(Struct, frozen=True, kw_only=True):
@@ -63,6 +79,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     gain_su: float | None = None
     basis: str = ""
     """What the gain rests on: "your 40 ended jobs like these", or "figures of a recorded job (May 2025)"."""
+    time_s: float = 0.0
+    """Seconds that all jobs concerned took, from begin to end; no gain is larger."""
 
 
 class QueueFacts(Struct, frozen=True, kw_only=True):
@@ -88,7 +106,7 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
     """When the figures were read."""
 
 
-class Scene(Struct, frozen=True, kw_only=True):
+class Scene(Struct, frozen=True, kw_only=True, dict=True):
     """All that rules may look at."""
 
     jobs: pl.DataFrame
@@ -101,6 +119,19 @@ class Scene(Struct, frozen=True, kw_only=True):
     place: str = ""
     """The study as commands name it, with a blank before it (`` my/study.toml``); empty in its own folder."""
 
+    @cached_property
+    def failed(self) -> Failed:
+        """The jobs that did not end well, and what they said: messages are read once for all rules."""
+        return look(self.jobs)
+
+    @cached_property
+    def sizes(self) -> Mapping[tuple[str, ...], tuple[int, float]]:
+        """How many jobs are alike (by ``KEY``), and for how many seconds all of them computed."""
+        import polars as pl
+
+        rows = self.jobs.group_by(*known_key()).agg(pl.len(), computing().sum().alias("computing"))
+        return {row[: len(KEY)]: (row[-2], row[-1]) for row in rows.iter_rows()}
+
 
 class Rule(Struct, frozen=True, kw_only=True):
     """One row of the table of findings."""
@@ -110,6 +141,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     severity: Severity
     rule: str
     """When it is found, with its thresholds, in one sentence: the docs print it."""
-    remedy: str = ""
+    remedy: str
     """What to do about it, in one sentence: the docs print it."""
+    saves: tuple[Part, ...] = (Part.ALL,)
+    """What its gain is a part of."""
     find: Callable[[Scene], Iterable[Finding]]

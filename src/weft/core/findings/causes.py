@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from weft.core.findings import figures
+from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
-from weft.core.findings.failed import BLAMED, failed, lost_seconds
-from weft.core.findings.together import Together, column, together
-from weft.core.packing import GROWTH
+from weft.core.findings.failed import BLAMED
+from weft.core.findings.measures import column, whole
+from weft.core.findings.remedies import filled
+from weft.core.quantities import count, duration, share
 from weft.core.signs import BY_ID, place_of
 from weft.model import Phase
 
@@ -68,7 +69,7 @@ def explained(causes: Iterable[Cause]) -> pl.Expr:
     return pl.any_horizontal(_ended_by(cause) for cause in causes)
 
 
-def quote(jobs: pl.DataFrame, group: Together, signs: tuple[str, ...] = ()) -> str:
+def quote(jobs: pl.DataFrame, group: Alike, signs: tuple[str, ...] = ()) -> str:
     """What the first job of a group that said something said, around the first of these signs; empty for nothing."""
     import polars as pl
 
@@ -81,28 +82,6 @@ def quote(jobs: pl.DataFrame, group: Together, signs: tuple[str, ...] = ()) -> s
                 return f'"{_around(text, *found)}"'
     lines = [line for text in texts for line in text.split("\n") if line.strip()] if not signs else []
     return f'"{_around(lines[0], 0, 1)}"' if lines else ""
-
-
-def filled(remedies: Iterable[Remedy], scene: Scene, group: Together) -> tuple[Remedy, ...]:
-    """The remedies with what they leave open: the study's place, the app, the job that lost most, better figures."""
-    facts = scene.queues.get((group.system, group.queue))
-    values = {
-        "{place}": scene.place,
-        "{job}": group.jobs[0],
-        "{app}": group.app or "APP",
-        "{submit}": str((facts and facts.submit) or 2),
-        "{fewer}": str(max(1, int(group.figures.get("slots", 0.0)) // 2)),
-        "{longer}": str(int(group.figures.get("minutes", 0.0) * GROWTH) or 120),
-    }
-
-    def fill(text: str) -> str:
-        for name, value in values.items():
-            text = text.replace(name, value)
-        return text
-
-    return tuple(
-        structs.replace(each, setting=fill(each.setting), command=fill(each.command)) for each in remedies
-    )
 
 
 def _around(text: str, start: int, end: int) -> str:
@@ -119,12 +98,13 @@ def _around(text: str, start: int, end: int) -> str:
 def _rule(cause: Cause) -> Rule:
     means = " ".join(BY_ID[sign].means for sign in cause.signs)
     where = _in(cause.phases) or _in(cause.not_in, " not")
-    also = "" if cause.phases else f", or at least {figures.share(LEAST_SHARE)} of the failed cases say so"
+    also = "" if cause.phases else f", or at least {share(LEAST_SHARE)} of the failed cases say so"
     rule = Rule(
         id=cause.id,
         title=cause.title,
         severity=cause.severity,
         rule=f"What a job said last, when it failed{where}, shows this{also}: {means}",
+        remedy=cause.ours[0].say,
         find=lambda scene: (),
     )
     return structs.replace(rule, find=partial(_find, rule, cause))
@@ -161,25 +141,25 @@ def _cases(cause: Cause) -> pl.Expr:
 def _find(rule: Rule, cause: Cause, scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
-    of = failed(scene)
+    of = scene.failed
     if of.signs.isdisjoint(cause.signs):
         return
     jobs = of.jobs.with_columns(_ended_by(cause).alias("dead"), _cases(cause).alias("showing"))
     dead, showing = pl.col("dead"), pl.col("showing")
     all_failed = _failed_cases(jobs)
-    for group in together(
+    for group in alike(
         jobs,
         dead | (showing > 0),
-        pl.when(dead).then(lost_seconds()).otherwise(showing * _of_a_case()),
+        pl.when(dead).then(whole()).otherwise(showing * _of_a_case()),
         dead=dead.sum(),
-        after=lost_seconds().filter(dead).median(),
+        after=whole().filter(dead).median(),
         running=(dead & (pl.col("died_in") == Phase.RUNNING.value)).sum(),
         showing=showing.sum(),
         su=column("su").filter(dead).sum(),
         slots=column("slots").max(),
         minutes=column("minutes").max(),
     ):
-        cases = all_failed.get((group.key, group.weft), 0.0)
+        cases = all_failed.get(group.all, 0.0)
         if not group["dead"] and group["showing"] < LEAST_SHARE * cases:
             continue
         yield group.finding(
@@ -198,19 +178,19 @@ def _of_a_case() -> pl.Expr:
     return column("case_s") / column("recorded").clip(1) / column("slots").clip(1)
 
 
-def _failed_cases(jobs: pl.DataFrame) -> dict[tuple[tuple[str, str, str], bool], float]:
+def _failed_cases(jobs: pl.DataFrame) -> dict[tuple[str, ...], float]:
     """How many cases of jobs that are alike failed at all."""
     failed = column("failed_cases")
-    groups = together(jobs, failed > 0, failed)
-    return {(group.key, group.weft): group["lost"] for group in groups}
+    groups = alike(jobs, failed > 0, failed)
+    return {group.all: group["lost"] for group in groups}
 
 
-def _evidence(group: Together, failed: float) -> Iterator[str]:
+def _evidence(group: Alike, failed: float) -> Iterator[str]:
     if group["dead"]:
         half = ", half of them later" if group["dead"] > 1 else ""
         ran = f"; {group['running']:,.0f} of them got as far as RUNNING" if group["running"] else ""
         yield (
-            f"{figures.jobs(group['dead'])} failed by it, after {figures.seconds(group['after'])}{half}{ran}"
+            f"{count(round(group['dead']), 'job')} failed by it, after {duration(group['after'])}{half}{ran}"
         )
     if group["showing"]:
         first = (

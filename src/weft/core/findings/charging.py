@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
-from weft.core.findings.base import Finding, Rule, Scene, Severity
-from weft.core.findings.together import Together, column, computing, fewer_jobs, full_jobs, together
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Part, Rule, Scene, Severity
+from weft.core.findings.figures import limit, su
+from weft.core.findings.measures import column, computing
+from weft.core.findings.remedies import fewer_jobs, full_jobs
+from weft.core.quantities import count, duration, share
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,22 +44,22 @@ def least_charge_wasted(scene: Scene) -> Iterator[Finding]:
         "used": (ran * price).sum(),
         "once": (least * price).max(),
     }
-    for group in together(scene.jobs, when, unused, **sums):
+    for group in alike(scene.jobs, when, unused, **sums):
         packed = max(group["used"], group["once"])
         saved = group["charged"] - packed
         if group.count < SHORT or saved < WASTED * group["charged"]:
             continue
-        short = f"{figures.jobs(group.count)} of {figures.seconds(group['one'])}"
+        short = f"{count(group.count, 'job')} of {duration(group['one'])}"
         yield group.finding(
             LEAST_CHARGE,
             evidence=(
-                f"{short} were charged {figures.limit(group['least'])} each: {figures.su(group['charged'])}",
-                f"the time that they ran is worth {figures.su(group['used'])}",
+                f"{short} were charged {limit(group['least'])} each: {su(group['charged'])}",
+                f"the time that they ran is worth {su(group['used'])}",
             ),
-            cause=f"A job is charged for {figures.limit(group['least'])} at least, however short it is.",
-            remedies=(fewer_jobs(group),),
+            cause=f"A job is charged for {limit(group['least'])} at least, however short it is.",
+            remedies=(fewer_jobs(scene, group),),
             gain_su=saved,
-            basis=f"one after the other in one job they cost {figures.su(packed)}; {group.own}",
+            basis=f"one after the other in one job they cost {su(packed)}; {group.own}",
         )
 
 
@@ -71,25 +74,25 @@ def mostly_overhead(scene: Scene) -> Iterator[Finding]:
         "one": lost.median(),
         "cases": column("cases").median(),
     }
-    for group in together(scene.jobs, when, lost, **sums):
-        kept = full_jobs(group)
-        part = figures.share(group["lost"] / group["whole"])
+    for group in alike(scene.jobs, when, lost, **sums):
+        kept = full_jobs(group.count, group.computing_s)
+        part = share(group["lost"] / group["whole"])
         yield group.finding(
             MOSTLY_OVERHEAD,
             evidence=(
-                f"no case could run for {part} of the time, {figures.seconds(group['one'])} of a job{group.median}",
-                f"{figures.seconds(group['compute'])} of computing{_cases(group)}{group.median}",
+                f"no case could run for {part} of the time, {duration(group['one'])} of a job{group.median}",
+                f"{duration(group['compute'])} of computing{_cases(group)}{group.median}",
             ),
             cause="Staging, starting and archiving take the service minutes for each job, whatever is in it.",
-            remedies=(fewer_jobs(group),),
+            remedies=(fewer_jobs(scene, group),),
             gain_s=group["lost"] * (group.count - kept) / group.count,
-            basis=f"{figures.jobs(kept)} instead of {group.count:,}; {group.own}",
+            basis=f"{count(kept, 'job')} instead of {group.count:,}; {group.own}",
         )
 
 
-def _cases(group: Together) -> str:
+def _cases(group: Alike) -> str:
     number = math.ceil(group["cases"])
-    return f", {number:,} case{'' if number == 1 else 's'}" if number else ""
+    return f", {count(number, 'case')}" if number else ""
 
 
 def _at_work() -> pl.Expr:
@@ -105,20 +108,21 @@ def _at_work() -> pl.Expr:
 
 LEAST_CHARGE = Rule(
     id="least-charge-wasted",
-    title="the least charge wasted",
+    title="The least charge wasted",
     severity=Severity.WASTE,
     rule=f"{SHORT} jobs or more ended before the time that is charged for at least, and one after the other in one job "
-    f"they would cost {figures.share(WASTED)} less or better.",
+    f"they would cost {share(WASTED)} less or better.",
     remedy="Fewer jobs with more cases each: `jobs` of `[tapis]`.",
     find=least_charge_wasted,
 )
 MOSTLY_OVERHEAD = Rule(
     id="mostly-overhead",
-    title="jobs are mostly overhead",
+    title="Jobs are mostly overhead",
     severity=Severity.WASTE,
-    rule=f"No case could run for {figures.share(OVERHEAD)} or more of a job's time (waiting in queues not counted), "
-    f"which is {figures.limit(OVERHEAD_S)} or more, and it computed for less than {figures.limit(COMPUTE_S)}.",
+    rule=f"No case could run for {share(OVERHEAD)} or more of a job's time (waiting in queues not counted), "
+    f"which is {limit(OVERHEAD_S)} or more, and it computed for less than {limit(COMPUTE_S)}.",
     remedy="More cases in each job: `jobs` of `[tapis]`.",
+    saves=(Part.INPUTS, Part.APP, Part.SETUP, Part.ARCHIVE),
     find=mostly_overhead,
 )
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
-from weft.core.findings.alike import (
-    Alike,
-    alike,
-    as_study,
+from weft.core.findings.alike import Alike, alike, total
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.measures import (
+    all_cores_busy,
     cores_used,
     measured,
+    most,
     of_cases,
     saved,
     saved_su,
     slots_for,
-    study_of,
+    sums,
     with_slots,
 )
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.remedies import ON_THE_NODE, as_a_study, job_setting, study_of
 from weft.core.findings.settings import env_with, launches_elsewhere, table, threads_of
 from weft.core.margins import enough_cores
-
-if TYPE_CHECKING:
-    import polars as pl
+from weft.core.quantities import count, duration, share, size
 
 LEAST_CASE_S = 600.0
 """Seconds of cases, all together, below which their CPU time says little."""
@@ -58,34 +55,39 @@ def over_requested_cores(scene: Scene) -> Iterator[Finding]:
         & (cores >= CORES_ROOM * cores_used())
         & pl.lit(not launches_elsewhere(scene.study))
     )
-    for group in alike(scene.jobs, found, pl.col("case_s") * cores - pl.col("cpu_s")):
-        used = group.sum("cpu_s") / group.sum("case_s")
-        enough = enough_cores(group.max(cores_used()))
-        asked = int(group.max(cores))
+    for group in alike(
+        scene.jobs,
+        found,
+        pl.col("case_s") * cores - pl.col("cpu_s"),
+        **sums("cpu_s", "case_s", "recorded"),
+        **most("case_cores"),
+        used=cores_used().max(),
+    ):
+        used = group["cpu_s"] / group["case_s"]
+        asked, enough = int(group["most_case_cores"]), enough_cores(group["used"])
         shorter = saved(with_slots(slots_for(enough, pl.col("case_memory_mb"))))
+        gain_s, gain_su = total(scene.jobs, found, group, shorter, saved_su(shorter))
         yield group.finding(
             OVER_CORES,
             evidence=[
                 (
-                    f"a case kept {used:.1f} of its {asked} cores busy: {figures.seconds(group.sum('cpu_s'))} of CPU "
-                    f"time in {figures.seconds(group.sum('case_s'))} of {figures.cases(group.sum('recorded'))}"
+                    f"a case kept {used:.1f} of its {asked} cores busy: {duration(group['cpu_s'])} of CPU "
+                    f"time in {duration(group['case_s'])} of {count(round(group['recorded']), 'case')}"
                 )
             ],
             cause="A program uses several cores only if it is written for that; the others stand idle meanwhile.",
             remedies=[_fewer_cores(group, enough)],
-            gain_s=group.sum(shorter),
-            gain_su=group.sum(saved_su(shorter)),
+            gain_s=gain_s,
+            gain_su=gain_su,
         )
 
 
 def _fewer_cores(group: Alike, enough: int) -> Remedy:
-    if group.study:
+    if group.weft:
         say = "Give each case the cores that it uses; more cases then run at a time."
         return Remedy(say=say, setting=f"[resources]\ncores = {enough}")
     say = "Ask for the cores that it uses; where whole nodes are charged, run several such cases at a time."
-    if group.backend == "slurm":
-        return Remedy(say=say, setting=f"#SBATCH --cpus-per-task={enough}", command="weft init")
-    return Remedy(say=say, setting=f'"coresPerNode": {enough}', command="weft init")
+    return Remedy(say=say, setting=job_setting(group, cores=enough), command="weft init")
 
 
 OVER_CORES = Rule(
@@ -95,6 +97,7 @@ OVER_CORES = Rule(
     rule=f"Cases ask for at least 2 cores each and keep no more than one in {CORES_ROOM:g} of them busy, on average "
     f"over {LEAST_CASE_S:g} s of cases or more.",
     remedy="Fewer `cores` in `[resources]`.",
+    saves=(Part.CASES,),
     find=over_requested_cores,
 )
 
@@ -106,15 +109,16 @@ def slots_over_cores(scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
     asked, there = pl.col("slots") * pl.col("case_cores"), pl.col("nodes") * pl.col("cores")
-    spare = (pl.col("cpu_s") > 0) & ~_all_busy()
+    spare = (pl.col("cpu_s") > 0) & ~all_cores_busy(ALL_BUSY)
     found = of_cases() & (pl.col("slots") > 1) & (there > 0) & (asked > there) & ~spare.fill_null(False)
-    for group in alike(scene.jobs, found, pl.col("cases_s")):
-        cores, each = int(group.max(there)), int(group.max("case_cores"))
+    figures = {**most("slots", "case_cores", "longest_case_s"), "there": there.max()}
+    for group in alike(scene.jobs, found, "cases_s", **figures):
+        cores, each = int(group["there"]), int(group["most_case_cores"])
         yield group.finding(
             SLOTS_OVER,
             evidence=[
-                f"{group.max('slots'):.0f} cases of {_cores(each)} ran at a time on {_cores(cores)}",
-                f"the longest case took {figures.seconds(group.max('longest_case_s'))}",
+                f"{group['most_slots']:.0f} cases of {_cores(each)} ran at a time on {_cores(cores)}",
+                f"the longest case took {duration(group['most_longest_case_s'])}",
             ],
             cause="More processes than cores take turns: each is slower, and may meet its time limit for it.",
             remedies=[
@@ -126,20 +130,12 @@ def slots_over_cores(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _all_busy() -> pl.Expr:
-    """Were all cores of a job busy, so that cases took turns?"""
-    import polars as pl
-
-    there = pl.col("nodes") * pl.col("cores") * pl.col("cases_s")
-    return ((there > 0) & (pl.col("cpu_s") >= ALL_BUSY * there)).fill_null(False)
-
-
 SLOTS_OVER = Rule(
     id="slots-over-cores",
     title="More cases run at a time than there are cores for",
-    severity=Severity.WASTE,
+    severity=Severity.NOTE,
     rule="The slots of a job times the cores of a case are more than the cores of its nodes, and these were all busy "
-    f"({figures.share(ALL_BUSY)} of the time), as far as that is known: cases that wait may be more than the cores.",
+    f"({share(ALL_BUSY)} of the time), as far as that is known: cases that wait may be more than the cores.",
     remedy="Fewer `slots` in `[tapis]` or `[local]`.",
     find=slots_over_cores,
 )
@@ -153,8 +149,9 @@ def threads_over_cores(scene: Scene) -> Iterator[Finding]:
     told = (threads > cores) & (pl.col("slots") * threads > pl.col("nodes") * pl.col("cores"))
     told &= pl.col("study") == (scene.study.name if scene.study else "")
     found = of_cases() & (busy.fill_null(False) | told.fill_null(False))
-    for group in alike(scene.jobs, found, pl.col("cpu_s") - pl.col("case_s") * cores):
-        asked, used = int(group.max(cores)), group.max(cores_used().fill_nan(0.0))
+    figures = {**most("case_cores", "slots", "cores"), "used": cores_used().fill_nan(0.0).max()}
+    for group in alike(scene.jobs, found, pl.col("cpu_s") - pl.col("case_s") * cores, **figures):
+        asked, used = int(group["most_case_cores"]), group["used"]
         yield group.finding(
             THREADS_OVER,
             evidence=_threads_evidence(scene, group, asked, used),
@@ -170,8 +167,8 @@ def _threads_evidence(scene: Scene, group: Alike, asked: int, used: float) -> It
     threads = threads_of(scene.study)
     if threads > asked:
         yield (
-            f"[model] env gives each case {threads} threads; with {group.max('slots'):.0f} cases at a time these are "
-            f"{group.max('slots') * threads:,.0f} on {_cores(int(group.max('cores')))}"
+            f"[model] env gives each case {threads} threads; with {group['most_slots']:.0f} cases at a time these are "
+            f"{group['most_slots'] * threads:,.0f} on {_cores(int(group['most_cores']))}"
         )
 
 
@@ -190,7 +187,7 @@ def _fewer_threads(scene: Scene, asked: int, used: float) -> list[Remedy]:
 THREADS_OVER = Rule(
     id="threads-over-cores",
     title="Cases have more threads than cores",
-    severity=Severity.WASTE,
+    severity=Severity.NOTE,
     rule=f"Cases keep more than {THREADS_ROOM:g} times the cores busy that they asked for, on average over "
     f"{LEAST_CASE_S:g} s of cases or more; or `model.env` gives them more threads than cores, and with all slots "
     "these are more than the cores of the nodes.",
@@ -206,52 +203,57 @@ def cases_that_wait(scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
     elsewhere = launches_elsewhere(scene.study)
-    waits = (cores_used() < BUSY_LEAST) & ~_all_busy() & pl.lit(not elsewhere)
+    waits = (cores_used() < BUSY_LEAST) & ~all_cores_busy(ALL_BUSY) & pl.lit(not elsewhere)
     found = of_cases() & measured(LEAST_CASE_S) & waits
-    for group in alike(scene.jobs, found, pl.col("case_s") - pl.col("cpu_s")):
-        cpu, wall = group.sum("cpu_s"), group.sum("case_s")
-        moved = group.sum("read_bytes") + group.sum("written_bytes")
+    figures = {
+        **sums("cpu_s", "case_s", "recorded", "read_bytes", "written_bytes"),
+        **most("slots", "case_memory_mb", "memory_mb", "peak_memory_bytes"),
+    }
+    for group in alike(scene.jobs, found, pl.col("case_s") - pl.col("cpu_s"), **figures):
+        cpu, wall = group["cpu_s"], group["case_s"]
+        moved = group["read_bytes"] + group["written_bytes"]
         heavy = moved / wall >= HEAVY_IO
-        slots = int(group.max("slots"))
+        slots = int(group["most_slots"])
         then = _slots_for_waiting(group, slots, cpu / wall)
         shorter = saved(with_slots(pl.lit(then)))
+        more = not heavy and then > slots
+        gain_s, gain_su = total(scene.jobs, found, group, shorter, saved_su(shorter)) if more else (0.0, 0.0)
         yield group.finding(
             CASES_WAIT,
             evidence=[
                 (
-                    f"cases kept {figures.share(cpu / wall)} of a core busy: {figures.seconds(cpu)} of CPU time in "
-                    f"{figures.seconds(wall)} of {figures.cases(group.sum('recorded'))}"
+                    f"cases kept {share(cpu / wall)} of a core busy: {duration(cpu)} of CPU time in "
+                    f"{duration(wall)} of {count(round(group['recorded']), 'case')}"
                 ),
                 (
-                    f"they read {figures.size(group.sum('read_bytes'))} and wrote "
-                    f"{figures.size(group.sum('written_bytes'))}, {figures.size(moved / wall)} a second each"
+                    f"they read {size(group['read_bytes'])} and wrote "
+                    f"{size(group['written_bytes'])}, {size(moved / wall)} a second each"
                 ),
             ],
             cause=FOR_FILES if heavy else FOR_OTHERS,
             remedies=_wait_less(scene, group, heavy=heavy, slots=then),
-            gain_s=None if heavy or then <= slots else group.sum(shorter),
-            gain_su=None if heavy or then <= slots else group.sum(saved_su(shorter)),
+            gain_s=gain_s,
+            gain_su=gain_su,
         )
 
 
 def _slots_for_waiting(group: Alike, slots: int, busy: float) -> int:
     """Slots with which cases that wait would fill the cores, as far as memory allows."""
     wanted = min(MOST_SLOTS_MORE * slots, int(slots / max(busy, 0.01)))
-    limit, memory = group.max("case_memory_mb"), group.max("memory_mb")
-    peak = limit * 1e6 or group.max("peak_memory_bytes")
+    limit, memory = group["most_case_memory_mb"], group["most_memory_mb"]
+    peak = limit * 1e6 or group["most_peak_memory_bytes"]
     return max(1, min(wanted, int(memory * 1e6 // peak))) if memory and peak else slots
 
 
 def _wait_less(scene: Scene, group: Alike, *, heavy: bool, slots: int) -> list[Remedy]:
     study = study_of(scene, group)
     if heavy and study is not None and study.model.workdir != "node":
-        say = "Run cases on the node's own disk."
-        return [Remedy(say=say, setting='[model]\nworkdir = "node"')]
+        return [ON_THE_NODE]
     if heavy:
         return [Remedy(say="Read and write less, in larger pieces; record fewer nodes, or fewer steps.")]
-    if not group.study:
-        return [as_study(group, "several of them run at a time on a node")]
-    if slots <= group.max("slots"):
+    if not group.weft:
+        return [as_a_study(group)]
+    if slots <= group["most_slots"]:
         return [Remedy(say="See what a case waits for: run one by hand with `time`.")]
     say = "Let more cases run at a time than there are cores: what waits needs none."
     return [Remedy(say=say, setting=table(group.backend, f"slots = {slots}"))]
@@ -261,10 +263,11 @@ CASES_WAIT = Rule(
     id="cases-wait",
     title="Cases wait more than they compute",
     severity=Severity.WASTE,
-    rule=f"Cases keep less than {figures.share(BUSY_LEAST)} of one core busy, on average over {LEAST_CASE_S:g} s of "
+    rule=f"Cases keep less than {share(BUSY_LEAST)} of one core busy, on average over {LEAST_CASE_S:g} s of "
     "cases or more, and not since all cores are busy. They are taken to wait for files if each reads and writes "
-    f"{figures.size(HEAVY_IO)} a second or more.",
+    f"{size(HEAVY_IO)} a second or more.",
     remedy='More `slots` than cores; or `workdir = "node"` where they wait for files.',
+    saves=(Part.CASES,),
     find=cases_that_wait,
 )
 

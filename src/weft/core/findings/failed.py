@@ -1,18 +1,15 @@
-"""The jobs that did not end well, and what they said last: looked at once for all rules of failures. PURE.
+"""The jobs that did not end well, and what they said last: ``Scene.failed``, for all rules of failures. PURE.
 
-Messages are read by Python, but only those of jobs that failed, and each once: the rules that follow are many, and
-what the last table of jobs was found to show is kept until another one is asked for.
+Messages are read by Python, but only those of jobs that failed, and each once.
 """
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from weft.core.findings.base import Scene
-from weft.core.findings.together import column
+from weft.core.findings.measures import column
 from weft.core.jobtable import PHASES, seconds_of
 from weft.core.signs import signs_in
 from weft.model import Outcome, Phase
@@ -36,27 +33,8 @@ class Failed(Struct, frozen=True):
     """All that any of them, or of their cases, shows."""
 
 
-_last: list[tuple[weakref.ref[pl.DataFrame], Failed]] = []
-
-
-def failed(scene: Scene) -> Failed:
-    """What did not end well; the same rows as long as the same table is asked for."""
-    for of, found in _last:
-        if of() is scene.jobs:
-            return found
-    found = _look(scene.jobs)
-    _last[:] = [(weakref.ref(scene.jobs), found)]
-    return found
-
-
-def lost_seconds() -> pl.Expr:
-    """How long a job took, for nothing."""
-    import polars as pl
-
-    return (pl.col("end") - pl.col("start")).fill_null(0).clip(0)
-
-
-def _look(jobs: pl.DataFrame) -> Failed:
+def look(jobs: pl.DataFrame) -> Failed:
+    """What of these jobs did not end well."""
     import polars as pl
 
     bad = ~pl.col("outcome").fill_null("").is_in(_WELL) | (column("failed_cases") > 0)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
-from weft.core.findings.alike import KEY, Alike, alike, jobs_at_a_time, of_cases
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.alike import Alike, alike, most_at_once, rows
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.measures import KEY, most, of_cases, sums
+from weft.core.findings.remedies import MORE_TIME, job_setting, more_jobs
 from weft.core.findings.settings import table
 from weft.core.margins import enough_minutes
-
-if TYPE_CHECKING:
-    pass
+from weft.core.quantities import count, duration, share
 
 FILLED = 0.75
 """Cases are too few if they fill no more than so many of the slots."""
@@ -21,6 +19,8 @@ CASES_LEAST = 60.0
 """Seconds of cases below which empty slots cost nothing."""
 MOST_JOBS = 0.5
 """Too few cases are told of where so many of the jobs have too few: not where a few cases ran again."""
+CORES_USED = 0.5
+"""Cases that keep less of their cores busy have no use for more."""
 NEAR_MINUTES = 0.9
 """A job that runs more than so much of its minutes may not end in time when next it runs."""
 MANY_CASES = 5000
@@ -34,12 +34,17 @@ def fewer_cases_than_slots(scene: Scene) -> Iterator[Finding]:
 
     of_study = (pl.col("kind") == "cases") & ~pl.col("open") & (pl.col("cases") > 0)
     few = of_study & (pl.col("slots") > 1) & (pl.col("cases") <= FILLED * pl.col("slots"))
-    share = few.cast(pl.Float64).sum().over(*KEY) / of_study.cast(pl.Float64).sum().over(*KEY)
-    found = few & (share >= MOST_JOBS) & (pl.col("cases_s") >= CASES_LEAST)
-    for group in alike(scene.jobs, found, pl.col("idle_s")):
-        cases, slots = group.sum("cases"), group.max("slots")
+    short = few.cast(pl.Float64).sum().over(*KEY) / of_study.cast(pl.Float64).sum().over(*KEY)
+    found = few & (short >= MOST_JOBS) & (pl.col("cases_s") >= CASES_LEAST)
+    figures = {
+        **sums("cases", "slots", "su"),
+        **most("slots", "cases", "case_cores"),
+        "used": pl.col("cpu_s").sum() / pl.col("case_s").sum(),
+    }
+    for group in alike(scene.jobs, found, "idle_s", **figures):
+        cases, slots = group["cases"], group["most_slots"]
         needed = math.ceil(cases / slots)
-        fewer = _jobs_at_once(group) > needed
+        fewer = most_at_once(rows(scene.jobs, found, group), pl.col("start")) > needed
         remedies = [*_fill_slots(group, needed if fewer else 0)]
         if not remedies:
             continue
@@ -47,33 +52,23 @@ def fewer_cases_than_slots(scene: Scene) -> Iterator[Finding]:
             FEW_CASES,
             evidence=[
                 (
-                    f"{figures.jobs(group.count)} had {figures.cases(cases)} for "
-                    f"{group.sum('slots'):,.0f} slots: {figures.share(cases / group.sum('slots'))} of them were filled"
+                    f"{count(group.count, 'job')} had {count(round(cases), 'case')} for "
+                    f"{group['slots']:,.0f} slots: {share(cases / group['slots'])} of them were filled"
                 )
             ],
             cause="A slot without a case is a core that does nothing, and nodes are charged whole.",
             remedies=remedies,
-            gain_su=group.sum("su") * (1 - needed / group.count) if fewer else None,
+            gain_su=group["su"] * (1 - needed / group.count) if fewer else None,
         )
-
-
-def _jobs_at_once(group: Alike) -> int:
-    """The most jobs of them that were under way at the same time."""
-    starts, ends = sorted(group.jobs["start"]), sorted(group.jobs["end"])
-    most = over = 0
-    for number, start in enumerate(starts, 1):
-        while over < len(ends) and ends[over] <= start:
-            over += 1
-        most = max(most, number - over)
-    return most
 
 
 def _fill_slots(group: Alike, needed: int) -> Iterator[Remedy]:
     if needed and group.backend != "local":
         say = "Spread the cases over fewer jobs, so that each is full."
         yield Remedy(say=say, setting=table(group.backend, f"jobs = {needed}"))
-    cores = int(group.max("case_cores") * group.max("slots") // max(1.0, group.max("cases")))
-    if cores > group.max("case_cores"):
+    cores = int(group["most_case_cores"] * group["most_slots"] // max(1.0, group["most_cases"]))
+    idle = 0 < group["used"] < CORES_USED * group["most_case_cores"]
+    if cores > group["most_case_cores"] and not idle:
         say = "Give each case more cores, if the model can use them."
         yield Remedy(say=say, setting=f"[resources]\ncores = {cores}")
 
@@ -82,69 +77,54 @@ FEW_CASES = Rule(
     id="fewer-cases-than-slots",
     title="Jobs have fewer cases than slots",
     severity=Severity.NOTE,
-    rule=f"Cases fill no more than {figures.share(FILLED)} of a job's slots, in at least {figures.share(MOST_JOBS)} "
+    rule=f"Cases fill no more than {share(FILLED)} of a job's slots, in at least {share(MOST_JOBS)} "
     f"of such jobs, and ran for {CASES_LEAST:g} s or more.",
     remedy="Fewer `jobs` in `[tapis]`, or more `cores` in `[resources]`.",
+    saves=(Part.CASES,),
     find=fewer_cases_than_slots,
 )
 
 
-def job_near_its_minutes(scene: Scene) -> Iterator[Finding]:
+def job_near_its_limit(scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
     asked = pl.col("minutes") * 60
-    found = (
-        (pl.col("outcome") == "FINISHED")
-        & (asked > 0)
-        & (pl.col("running_s") > NEAR_MINUTES * asked)
-        & ((pl.col("study") == "") | (pl.col("cases") > pl.col("slots")))
-    )
-    for group in alike(scene.jobs, found, pl.col("running_s") / asked):
-        running, share = group.max("running_s"), figures.share(group.max("lost"))
+    found = (pl.col("outcome") == "FINISHED") & (asked > 0) & (pl.col("running_s") > NEAR_MINUTES * asked)
+    figures = {**most("running_s", "minutes", "cases", "slots"), "used": (pl.col("running_s") / asked).max()}
+    for group in alike(scene.jobs, found, pl.col("running_s") / asked, **figures):
+        running = group["most_running_s"]
+        remedies = [*_more_minutes(scene, group, enough_minutes(running))]
+        if not remedies:
+            continue
         yield group.finding(
-            NEAR_ITS_MINUTES,
+            NEAR_ITS_LIMIT,
             evidence=[
                 (
-                    f"{figures.jobs(group.count)} used up to {share} of the time asked for: {figures.seconds(running)} "
-                    f"of {group.max('minutes'):g} min"
+                    f"{count(group.count, 'job')} used up to {share(group['used'])} of the time asked for: "
+                    f"{duration(running)} of {group['most_minutes']:g} min"
                 )
             ],
             cause="On a slower node it would not be over in time, and what is lost then runs again.",
-            remedies=_more_minutes(scene, group, enough_minutes(running)),
+            remedies=remedies,
         )
 
 
 def _more_minutes(scene: Scene, group: Alike, minutes: int) -> Iterator[Remedy]:
     queue = scene.queues.get((group.system, group.queue))
     allowed = queue is None or not queue.minutes or minutes <= queue.minutes
-    say = "Ask for more minutes."
-    if not group.study:
-        slurm = group.backend == "slurm"
-        time = f"#SBATCH --time={minutes // 60:02d}:{minutes % 60:02d}:00"
-        if allowed:
-            yield Remedy(say=say, setting=time if slurm else f'"maxMinutes": {minutes}')
-        return
-    if group.backend == "local":
-        return
-    if allowed:
-        yield Remedy(say=say, setting=table(group.backend, f"minutes = {minutes}"))
-    yield _more_jobs(scene, group)
+    if allowed and (not group.weft or group.backend == "tapis"):
+        yield Remedy(say=MORE_TIME.say, setting=job_setting(group, minutes=minutes))
+    if group.backend == "tapis" and group.weft and group["most_cases"] > group["most_slots"]:
+        yield more_jobs(scene, group)
 
 
-def _more_jobs(scene: Scene, group: Alike) -> Remedy:
-    queue = scene.queues.get((group.system, group.queue))
-    jobs = min(2 * jobs_at_a_time(scene, group), (queue.submit if queue else None) or 1000)
-    say = "Spread the cases over more jobs."
-    return Remedy(say=say, setting=table(group.backend, f"jobs = {jobs}"))
-
-
-NEAR_ITS_MINUTES = Rule(
-    id="job-near-its-minutes",
+NEAR_ITS_LIMIT = Rule(
+    id="job-near-its-limit",
     title="Jobs hardly end in time",
     severity=Severity.NOTE,
-    rule=f"A job finished after more than {figures.share(NEAR_MINUTES)} of the minutes it had asked for.",
+    rule=f"A job finished after more than {share(NEAR_MINUTES)} of the minutes it had asked for.",
     remedy="More `minutes` or more `jobs` in `[tapis]`.",
-    find=job_near_its_minutes,
+    find=job_near_its_limit,
 )
 
 
@@ -154,18 +134,18 @@ def too_many_cases_in_a_job(scene: Scene) -> Iterator[Finding]:
     found = (of_cases() & (pl.col("cases") >= MANY_CASES) & (pl.col("running_s") >= MANY_HOURS * 3600)) & (
         pl.col("backend") != "local"
     )
-    for group in alike(scene.jobs, found, "running_s"):
+    for group in alike(scene.jobs, found, "running_s", **most("cases", "running_s")):
         yield group.finding(
             TOO_MANY_CASES,
             evidence=[
                 (
-                    f"{figures.jobs(group.count)} had up to {figures.cases(group.max('cases'))} and ran up to "
-                    f"{figures.seconds(group.max('running_s'))}"
+                    f"{count(group.count, 'job')} had up to {count(round(group['most_cases']), 'case')} and ran up to "
+                    f"{duration(group['most_running_s'])}"
                 )
             ],
             cause="What a job keeps is archived when it ends: if its node fails before, the outputs of all its cases "
             "are lost.",
-            remedies=[_more_jobs(scene, group)],
+            remedies=[more_jobs(scene, group)],
         )
 
 
@@ -179,4 +159,4 @@ TOO_MANY_CASES = Rule(
 )
 
 
-RULES: tuple[Rule, ...] = (FEW_CASES, NEAR_ITS_MINUTES, TOO_MANY_CASES)
+RULES: tuple[Rule, ...] = (FEW_CASES, NEAR_ITS_LIMIT, TOO_MANY_CASES)

@@ -6,31 +6,24 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
+from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, QueueFacts, Remedy, Rule, Scene, Severity
-from weft.core.findings.causes import filled
-from weft.core.findings.failed import lost_seconds
-from weft.core.findings.together import Together, column, in_study, together
+from weft.core.findings.measures import column, whole
+from weft.core.findings.remedies import ATTEMPTS, CHECKPOINT, MORE_TIME, RETRY, filled, job_setting, more_jobs
+from weft.core.findings.settings import table
 from weft.core.packing import ENDS, GROWTH, MARGIN
+from weft.core.quantities import count, duration, size
 from weft.model import Outcome
 
 if TYPE_CHECKING:
     import polars as pl
 
-NEAR = 0.95
-"""A job that took more than this share of its time came near to its limit."""
 ROOM = 1.2
 """What a case should have, as a multiple of the most memory that one was seen to use."""
 USABLE = 0.9
 """The share of a node's memory that cases can have."""
 ROUND_MINUTES = 5
 """Minutes are asked for in multiples of this."""
-
-_CONTINUE = Remedy(
-    say="Let cases leave a checkpoint, and go on from it in the next job.",
-    setting=in_study('files = ["state.json"]', table="continue"),
-)
-_RETRY = Remedy(say="Then run again what failed.", command="weft retry{place}")
 
 
 def told() -> pl.Expr:
@@ -56,10 +49,10 @@ def job_timed_out(scene: Scene) -> Iterator[Finding]:
     cases, recorded = column("cases"), column("recorded")
     rounds = ((cases - recorded) / column("slots").clip(1)).ceil()
     measured = (recorded > 0) & (column("longest_case_s") > 0)
-    for group in together(
+    for group in alike(
         scene.jobs,
         _timed_out(),
-        lost_seconds() * (1 - recorded / cases.clip(1)),
+        whole() * (1 - recorded / cases.clip(1)),
         asked=column("minutes").max(),
         ran=column("running_s").max(),
         cases=cases.sum(),
@@ -74,27 +67,25 @@ def job_timed_out(scene: Scene) -> Iterator[Finding]:
         yield group.finding(
             JOB_TIMED_OUT,
             evidence=(
-                f"{figures.jobs(group.count)} ran for up to {figures.seconds(group['ran'])}, {asked}{left}",
+                f"{count(group.count, 'job')} ran for up to {duration(group['ran'])}, {asked}{left}",
                 how,
             ),
             cause="What was in the job took longer than the time that it had asked for.",
-            remedies=filled(_more_time(group, minutes, _queue(group, scene)), scene, group),
+            remedies=filled(_more_time(group, minutes, scene), scene, group),
             gain_s=group["lost"],
             basis="the time that these jobs took, less the share of their cases that had ended",
         )
 
 
-def _minutes(group: Together, scene: Scene) -> tuple[int, str]:
+def _minutes(group: Alike, scene: Scene) -> tuple[int, str]:
     """What such a job should ask for, 0 where nobody can tell, and what that rests on."""
     usual = scene.normal.of(*group.key, "running_s")
     if group["more"]:
         minutes = (group["ran"] + group["more"]) / 60 * MARGIN + ENDS
-        how = (
-            f"what was left would have taken up to {figures.seconds(group['more'])} more, by its longest case"
-        )
+        how = f"what was left would have taken up to {duration(group['more'])} more, by its longest case"
     elif usual is not None and usual.p90 / 60 * MARGIN > group["asked"]:
         minutes = usual.p90 / 60 * MARGIN
-        how = f"nine of ten of your {usual.count:,} jobs like these ran for at most {figures.seconds(usual.p90)}"
+        how = f"nine of ten of your {usual.count:,} jobs like these ran for at most {duration(usual.p90)}"
     else:
         minutes = group["asked"] * GROWTH
         how = (
@@ -103,26 +94,23 @@ def _minutes(group: Together, scene: Scene) -> tuple[int, str]:
     return math.ceil(minutes / ROUND_MINUTES) * ROUND_MINUTES, how
 
 
-def _more_time(group: Together, minutes: int, queue: QueueFacts) -> Iterator[Remedy]:
-    most = queue.minutes
+def _more_time(group: Alike, minutes: int, scene: Scene) -> Iterator[Remedy]:
+    most = _queue(group, scene).minutes
     within = min(minutes, int(most)) if most else minutes
     if within > group["asked"]:
-        more = in_study(f"minutes = {within}") if group.weft else f'"maxMinutes": {within}'
-        yield Remedy(say="Ask for more time.", setting=more)
+        yield Remedy(say=MORE_TIME.say, setting=job_setting(group, minutes=within))
     if most and minutes > most and group.weft:
-        yield Remedy(
-            say="Let more jobs share the cases, so that each has fewer.", setting=in_study("jobs = 8")
-        )
-        yield _CONTINUE
+        yield more_jobs(scene, group)
+        yield CHECKPOINT
     elif most and minutes > most:
         yield Remedy(say=f"Put less into one job: queue {group.queue} gives {most:,.0f} min at most.")
     if group.weft:
-        yield _RETRY
+        yield RETRY
 
 
 def cases_timed_out(scene: Scene) -> Iterator[Finding]:
     out = column("timed_out_cases")
-    for group in together(
+    for group in alike(
         scene.jobs,
         out > 0,
         out * column("longest_case_s") / column("slots").clip(1),
@@ -139,7 +127,7 @@ def cases_timed_out(scene: Scene) -> Iterator[Finding]:
             evidence=(
                 (
                     f"{group['out']:,.0f} of {group['recorded']:,.0f} cases met {stood}; "
-                    f"the longest run took {figures.seconds(group['longest'])}"
+                    f"the longest run took {duration(group['longest'])}"
                 ),
             ),
             cause="They needed more than `resources.minutes` gives a case, or never came to an end.",
@@ -152,47 +140,16 @@ def cases_timed_out(scene: Scene) -> Iterator[Finding]:
 def _longer_cases(minutes: int, most: float | None) -> Iterator[Remedy]:
     fits = not most or minutes + ENDS <= most
     if not fits:
-        yield _CONTINUE
+        yield CHECKPOINT
     elif minutes:
         yield Remedy(
             say=f"Give a case {GROWTH:g} times the time.",
-            setting=in_study(f"minutes = {minutes}", table="resources"),
+            setting=table("resources", f"minutes = {minutes}"),
         )
-    yield Remedy(
-        say="Let cases run again by themselves: each further run has twice the time.",
-        setting=in_study("attempts = 3", 'on = ["time-out", "memory"]', table="retry"),
-    )
+    yield ATTEMPTS
     if fits:
-        yield _CONTINUE
-    yield _RETRY
-
-
-def job_near_its_limit(scene: Scene) -> Iterator[Finding]:
-    import polars as pl
-
-    share = pl.col("running_s") / (pl.col("minutes") * 60)
-    near = (pl.col("outcome") == Outcome.FINISHED.value) & (column("minutes") > 0) & (share > NEAR)
-    for group in together(
-        scene.jobs,
-        near.fill_null(value=False),
-        share,
-        longest=(pl.col("running_s")).max(),
-        asked=column("minutes").max(),
-        share=share.max(),
-    ):
-        minutes = math.ceil(group["asked"] * MARGIN / ROUND_MINUTES) * ROUND_MINUTES
-        more = in_study(f"minutes = {minutes}") if group.weft else f'"maxMinutes": {minutes}'
-        yield group.finding(
-            NEAR_LIMIT,
-            evidence=(
-                (
-                    f"{figures.jobs(group.count)} took more than {figures.share(NEAR)} of the time asked for, "
-                    f"up to {figures.seconds(group['longest'])} of {figures.seconds(group['asked'] * 60)}"
-                ),
-            ),
-            cause="A little more to do, or a slower node, and the next such job is ended before it has finished.",
-            remedies=(Remedy(say="Ask for more time: only what is used is charged.", setting=more),),
-        )
+        yield CHECKPOINT
+    yield RETRY
 
 
 # Memory
@@ -200,7 +157,7 @@ def job_near_its_limit(scene: Scene) -> Iterator[Finding]:
 
 def cases_out_of_memory(scene: Scene) -> Iterator[Finding]:
     oom = column("oom_cases")
-    for group in together(
+    for group in alike(
         scene.jobs,
         oom > 0,
         oom * column("case_s") / column("recorded").clip(1) / column("slots").clip(1),
@@ -212,8 +169,8 @@ def cases_out_of_memory(scene: Scene) -> Iterator[Finding]:
         slots=column("slots").max(),
     ):
         needed = max(group["limit"] * GROWTH, group["peak"] * ROOM)
-        limit = f" of {figures.size(group['limit'])}" if group["limit"] else ""
-        peak = f"; the largest used {figures.size(group['peak'])}" if group["peak"] else ""
+        limit = f" of {size(group['limit'])}" if group["limit"] else ""
+        peak = f"; the largest used {size(group['peak'])}" if group["peak"] else ""
         yield group.finding(
             CASES_OUT_OF_MEMORY,
             evidence=(
@@ -227,39 +184,36 @@ def cases_out_of_memory(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _on_the_node(group: Together, needed: float) -> str:
+def _on_the_node(group: Alike, needed: float) -> str:
     if not (group["node"] and needed):
         return ""
     fit = int(group["node"] * USABLE / needed)
     return (
-        f"with {figures.size(needed)} each, {fit:,} at a time fit into a node of {figures.size(group['node'])}, "
+        f"with {size(needed)} each, {fit:,} at a time fit into a node of {size(group['node'])}, "
         f"where {group['slots']:,.0f} ran"
     )
 
 
-def _more_memory(group: Together, needed: float, scene: Scene) -> Iterator[Remedy]:
+def _more_memory(group: Alike, needed: float, scene: Scene) -> Iterator[Remedy]:
     fits = not group["node"] or needed <= group["node"] * USABLE
     if needed and fits:
         yield Remedy(
             say="Give a case more memory: no more run at a time than fit.",
-            setting=in_study(f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"', table="resources"),
+            setting=table("resources", f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"'),
         )
     if not fits or not needed:
         yield _larger_nodes(group, scene)
-    yield Remedy(
-        say="Let cases run again by themselves: each further run has twice the memory.",
-        setting=in_study("attempts = 3", 'on = ["time-out", "memory"]', table="retry"),
-    )
-    yield _RETRY
+    yield ATTEMPTS
+    yield RETRY
 
 
 def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
-    for group in together(
+    for group in alike(
         scene.jobs,
         pl.col("outcome") == Outcome.OUT_OF_MEMORY.value,
-        lost_seconds(),
+        whole(),
         peak=column("peak_memory_bytes").max(),
         node=column("memory_mb").max() * 1e6,
         slots=column("slots").max(),
@@ -268,18 +222,17 @@ def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
     ):
         together_s = group["slots"] * group["peak"]
         all_cases = (
-            f"{group['slots']:,.0f} cases at a time of up to {figures.size(group['peak'])} are "
-            f"{figures.size(together_s)}"
+            f"{group['slots']:,.0f} cases at a time of up to {size(group['peak'])} are {size(together_s)}"
             if together_s
             else ""
         )
-        node = f", and a node has {figures.size(group['node'])}" if group["node"] and together_s else ""
+        node = f", and a node has {size(group['node'])}" if group["node"] and together_s else ""
         yield group.finding(
             JOB_OUT_OF_MEMORY,
             evidence=(
                 (
-                    f"{figures.jobs(group.count)} ended for want of memory, "
-                    f"after {figures.seconds(group['lost'] / group.count)} on average"
+                    f"{count(group.count, 'job')} ended for want of memory, "
+                    f"after {duration(group['lost'] / group.count)} on average"
                 ),
                 f"{all_cases}{node}",
             ),
@@ -291,27 +244,28 @@ def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _less_at_a_time(group: Together, scene: Scene) -> Iterator[Remedy]:
+def _less_at_a_time(group: Alike, scene: Scene) -> Iterator[Remedy]:
     slots, needed = int(group["slots"]), group["peak"] * ROOM
     fit = int(group["node"] * USABLE / needed) if needed and group["node"] else slots
     fewer = fit if 0 < fit < slots else slots // 2
     if group.weft and needed:
         yield Remedy(
             say="Say what a case needs: weft then runs no more at a time than fit.",
-            setting=in_study(f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"', table="resources"),
+            setting=table("resources", f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"'),
         )
     if group.weft and fewer:
-        yield Remedy(say="Let fewer cases run at a time.", setting=in_study(f"slots = {fewer}"))
+        yield Remedy(say="Let fewer cases run at a time.", setting=table("tapis", f"slots = {fewer}"))
     if not group.weft and group["cores"] > 1:
         yield Remedy(
-            say="Run fewer processes on each node.", setting=f'"coresPerNode": {int(group["cores"]) // 2}'
+            say="Run fewer processes on each node.",
+            setting=job_setting(group, cores=int(group["cores"]) // 2),
         )
     yield _larger_nodes(group, scene)
     if group.weft:
-        yield _RETRY
+        yield RETRY
 
 
-def _larger_nodes(group: Together, scene: Scene) -> Remedy:
+def _larger_nodes(group: Alike, scene: Scene) -> Remedy:
     """Another queue of the same system: the one whose nodes have least more memory, where one is known."""
     larger = [
         facts
@@ -321,14 +275,13 @@ def _larger_nodes(group: Together, scene: Scene) -> Remedy:
     best = min(larger, key=lambda facts: facts.memory_mb or 0, default=None)
     if best is None:
         return Remedy(say="Or take a queue whose nodes have more memory, or have a case use less.")
-    setting = (
-        in_study(f'queue = "{best.queue}"') if group.weft else f'"execSystemLogicalQueue": "{best.queue}"'
+    return Remedy(
+        say=f"Or take queue {best.queue}, whose nodes have {size((best.memory_mb or 0) * 1e6)}.",
+        setting=job_setting(group, queue=best.queue),
     )
-    size = figures.size((best.memory_mb or 0) * 1e6)
-    return Remedy(say=f"Or take queue {best.queue}, whose nodes have {size}.", setting=setting)
 
 
-def _queue(group: Together, scene: Scene) -> QueueFacts:
+def _queue(group: Alike, scene: Scene) -> QueueFacts:
     nothing = QueueFacts(system=group.system, queue=group.queue)
     return scene.queues.get((group.system, group.queue), nothing)
 
@@ -338,6 +291,7 @@ JOB_TIMED_OUT = Rule(
     title="Jobs ran out of time",
     severity=Severity.FAILURE,
     rule="A job was ended when its time was over (not by a deadline of the scheduler).",
+    remedy="More `minutes` of `[tapis]`; where the queue gives no more, more `jobs`, or `[continue]`.",
     find=job_timed_out,
 )
 CASES_TIMED_OUT = Rule(
@@ -345,20 +299,15 @@ CASES_TIMED_OUT = Rule(
     title="Cases ran out of time",
     severity=Severity.FAILURE,
     rule="The runner ended cases at their limit of `resources.minutes`.",
+    remedy="More `minutes` of `[resources]`, or `[retry]`, which doubles them.",
     find=cases_timed_out,
-)
-NEAR_LIMIT = Rule(
-    id="job-near-its-limit",
-    title="Jobs finished just before their time was over",
-    severity=Severity.NOTE,
-    rule=f"A job finished and was RUNNING for more than {figures.share(NEAR)} of the minutes that it had asked for.",
-    find=job_near_its_limit,
 )
 CASES_OUT_OF_MEMORY = Rule(
     id="cases-out-of-memory",
     title="Cases ran out of memory",
     severity=Severity.FAILURE,
     rule="The runner ended cases at their limit of `resources.memory`.",
+    remedy="More `memory` of `[resources]`, or `[retry]`, which doubles it.",
     find=cases_out_of_memory,
 )
 JOB_OUT_OF_MEMORY = Rule(
@@ -366,7 +315,8 @@ JOB_OUT_OF_MEMORY = Rule(
     title="Jobs ran out of memory",
     severity=Severity.FAILURE,
     rule="A job was ended as the memory of a node, or what it had asked for of it, was used up.",
+    remedy="`memory` of `[resources]` says what a case needs; fewer `slots`, or larger nodes.",
     find=job_out_of_memory,
 )
 
-RULES: tuple[Rule, ...] = (JOB_TIMED_OUT, CASES_TIMED_OUT, NEAR_LIMIT, CASES_OUT_OF_MEMORY, JOB_OUT_OF_MEMORY)
+RULES: tuple[Rule, ...] = (JOB_TIMED_OUT, CASES_TIMED_OUT, CASES_OUT_OF_MEMORY, JOB_OUT_OF_MEMORY)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from weft.core.findings import figures
-from weft.core.findings.base import Finding, QueueFacts, Remedy, Rule, Scene, Severity
-from weft.core.findings.settings import table
-from weft.core.findings.together import Together, column, computing, together
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Part, QueueFacts, Remedy, Rule, Scene, Severity
+from weft.core.findings.figures import limit
+from weft.core.findings.measures import column, computing
+from weft.core.findings.remedies import job_setting
 from weft.core.normal import Baseline
 from weft.core.packing import ENDS, MARGIN
+from weft.core.quantities import count, duration
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +60,7 @@ def long_queued(scene: Scene) -> Iterator[Finding]:
     """QUEUED for longer than the job then ran."""
     lost = column("queued_s")
     when = (lost >= QUEUED_S) & (lost >= column("running_s"))
-    for group in together(scene.jobs, when, lost, **_figures()):
+    for group in alike(scene.jobs, when, lost, **_figures()):
         needed = _needed(group)
         choices = [*_other_queues(scene, group, needed), *_shapes(group, needed)]
         best = choices[0] if choices else None
@@ -99,7 +101,7 @@ def _figures() -> dict[str, pl.Expr]:
     }
 
 
-def _needed(group: Together) -> Needed:
+def _needed(group: Alike) -> Needed:
     asked_minutes, nodes, cores = group["minutes"], max(1, round(group["nodes"])), round(group["cores"])
     minutes = asked_minutes
     if group["longest"] and not group["cut_off"]:
@@ -117,27 +119,27 @@ def _needed(group: Together) -> Needed:
     )
 
 
-def _waited(scene: Scene, group: Together) -> tuple[str, str]:
-    queued, running = figures.seconds(group["queued"]), figures.seconds(group["running"])
+def _waited(scene: Scene, group: Alike) -> tuple[str, str]:
+    queued, running = duration(group["queued"]), duration(group["running"])
     told = f"{queued} in QUEUED, {running} in RUNNING{group.median}"
     usual = scene.normal.of(*group.key, "queued_s")
     if usual is None:
         return told, ""
-    there = f"{figures.jobs(usual.count)} of yours in {group.queue or 'this queue'}"
-    within = f"{figures.seconds(usual.median)}, nine of ten within {figures.seconds(usual.p90)}"
+    there = f"{count(usual.count, 'job')} of yours in {group.queue or 'this queue'}"
+    within = f"{duration(usual.median)}, nine of ten within {duration(usual.p90)}"
     return told, f"usual for {there}: {within}"
 
 
-def _asked(group: Together, needed: Needed) -> str:
+def _asked(group: Alike, needed: Needed) -> str:
     nodes = f"{needed.asked_nodes:,} node{'' if needed.asked_nodes == 1 else 's'}"
     asked = f"{nodes} of {group['cores']:.0f} cores" if group["cores"] else nodes
-    minutes = f" for {figures.limit(60 * needed.asked_minutes)}" if needed.asked_minutes else ""
-    used = [f"ran at most {figures.seconds(group['longest'])}"] if group["longest"] else []
+    minutes = f" for {limit(60 * needed.asked_minutes)}" if needed.asked_minutes else ""
+    used = [f"ran at most {duration(group['longest'])}"] if group["longest"] else []
     used += [f"kept {group['busy']:,.0f} cores busy"] if group["busy"] else []
     return f"asked for {asked}{minutes}{'; ' if used else ''}{', '.join(used)}"
 
 
-def _other_queues(scene: Scene, group: Together, needed: Needed) -> Iterator[Choice]:
+def _other_queues(scene: Scene, group: Alike, needed: Needed) -> Iterator[Choice]:
     """The queue that is likely to be the fastest of those that take the job as well, and cost no more."""
     found = []
     for facts in scene.queues.values():
@@ -153,7 +155,7 @@ def _other_queues(scene: Scene, group: Together, needed: Needed) -> Iterator[Cho
         yield _in_queue(group, needed, facts, known)
 
 
-def _promises(scene: Scene, group: Together, facts: QueueFacts) -> bool:
+def _promises(scene: Scene, group: Alike, facts: QueueFacts) -> bool:
     """Of a queue that nobody has tried: is it on the same system, and for shorter jobs, or much cheaper?"""
     here = scene.queues.get((group.system, group.queue))
     if facts.system != group.system or here is None:
@@ -162,7 +164,7 @@ def _promises(scene: Scene, group: Together, facts: QueueFacts) -> bool:
     return shorter or (facts.rate or 0.0) < HALF * group["rate"]
 
 
-def _takes(facts: QueueFacts, group: Together, needed: Needed) -> bool:
+def _takes(facts: QueueFacts, group: Alike, needed: Needed) -> bool:
     """Does the job, as it needs to be, fit into this queue, at no higher price?"""
     limits = (
         (needed.minutes, facts.minutes),
@@ -179,34 +181,34 @@ def _takes(facts: QueueFacts, group: Together, needed: Needed) -> bool:
     )
 
 
-def _in_queue(group: Together, needed: Needed, facts: QueueFacts, known: Baseline | None) -> Choice:
-    lines = [f'system = "{facts.system}"'] if facts.system != group.system else []
-    lines += [f'queue = "{facts.queue}"', f"minutes = {needed.minutes:.0f}"]
-    lines += [f"nodes = {needed.nodes}"] if needed.nodes < needed.asked_nodes else []
-    lines += [f"jobs = {facts.run}"] if facts.run and facts.run < group.count else []
-    limit = f"up to {figures.limit(60 * facts.minutes)}" if facts.minutes else "any time"
-    at_once = f", {figures.jobs(facts.run)} at once" if facts.run else ""
-    waits = f"; your jobs there wait {figures.seconds(known.median)}" if known else ""
+def _in_queue(group: Alike, needed: Needed, facts: QueueFacts, known: Baseline | None) -> Choice:
+    asked: dict[str, str | float] = {"system": facts.system} if facts.system != group.system else {}
+    asked |= {"queue": facts.queue, "minutes": round(needed.minutes)}
+    asked |= {"nodes": needed.nodes} if needed.nodes < needed.asked_nodes else {}
+    asked |= {"jobs": facts.run} if facts.run and facts.run < group.count else {}
+    longest = f"up to {limit(60 * facts.minutes)}" if facts.minutes else "any time"
+    at_once = f", {count(facts.run, 'job')} at once" if facts.run else ""
+    waits = f"; your jobs there wait {duration(known.median)}" if known else ""
     cheaper = facts.rate / group["rate"] if facts.rate is not None and group["rate"] else 1.0
     return Choice(
         remedy=Remedy(
             say=f"Send them to the queue {facts.queue} of {facts.system}, which takes jobs of this size.",
-            setting=_setting(group, lines),
+            setting=job_setting(group, **asked),
         ),
-        evidence=f"queue {facts.queue}: {limit}{at_once}, {facts.rate:g} SU per node-hour (read {facts.seen}){waits}",
+        evidence=f"queue {facts.queue}: {longest}{at_once}, {facts.rate:g} SU per node-hour (read {facts.seen}){waits}",
         gain_s=max(0.0, group["lost"] - known.median * group.count) if known else None,
         gain_su=group["su"] * (1 - cheaper * needed.nodes / needed.asked_nodes),
-        basis=f"your {figures.jobs(known.count)} in {facts.queue}" if known else f"rates read {facts.seen}",
+        basis=f"your {count(known.count, 'job')} in {facts.queue}" if known else f"rates read {facts.seen}",
     )
 
 
-def _shapes(group: Together, needed: Needed) -> Iterator[Choice]:
+def _shapes(group: Alike, needed: Needed) -> Iterator[Choice]:
     """The same queue, with less of what was not used."""
     if 0 < needed.minutes < HALF * needed.asked_minutes:
         yield Choice(
             remedy=Remedy(
                 say=f"Ask for {needed.minutes:.0f} min: short jobs fit into gaps before others, and cost no more.",
-                setting=_setting(group, [f"minutes = {needed.minutes:.0f}"]),
+                setting=job_setting(group, minutes=round(needed.minutes)),
             ),
             evidence="",
         )
@@ -214,7 +216,7 @@ def _shapes(group: Together, needed: Needed) -> Iterator[Choice]:
         yield Choice(
             remedy=Remedy(
                 say=f"Ask for {needed.nodes:,} of the {needed.asked_nodes:,} nodes: no more were busy.",
-                setting=_setting(group, [f"nodes = {needed.nodes}"]),
+                setting=job_setting(group, nodes=needed.nodes),
             ),
             evidence="",
             gain_su=group["su"] * (1 - needed.nodes / needed.asked_nodes),
@@ -222,29 +224,7 @@ def _shapes(group: Together, needed: Needed) -> Iterator[Choice]:
         )
 
 
-_IN_REQUEST = {
-    "system": "execSystemId",
-    "queue": "execSystemLogicalQueue",
-    "minutes": "maxMinutes",
-    "nodes": "nodeCount",
-}
-_QUOTE = '"'
-_IN_SCRIPT = {"queue": "--partition", "minutes": "--time", "nodes": "--nodes"}
-
-
-def _setting(group: Together, lines: list[str]) -> str:
-    """The lines for a study; for other jobs, the same in their request or at the top of their script."""
-    if group.weft:
-        return table("tapis", *lines)
-    said = [line.split(" = ") for line in lines]
-    if group.backend == "slurm":
-        return "\n".join(
-            f"#SBATCH {_IN_SCRIPT[key]}={value.strip(_QUOTE)}" for key, value in said if key in _IN_SCRIPT
-        )
-    return ",\n".join(f'"{_IN_REQUEST[key]}": {value}' for key, value in said if key in _IN_REQUEST)
-
-
-def _let_it_wait(scene: Scene, group: Together) -> Remedy:
+def _let_it_wait(scene: Scene, group: Alike) -> Remedy:
     if not group.weft:
         return Remedy(say="Nothing of what was asked for can be cut by these figures: let it wait.")
     return Remedy(
@@ -255,10 +235,11 @@ def _let_it_wait(scene: Scene, group: Together) -> Remedy:
 
 QUEUED = Rule(
     id="long-queued",
-    title="long QUEUED for what it asks",
+    title="Long QUEUED for what it asks",
     severity=Severity.WASTE,
-    rule=f"A job was QUEUED for {figures.limit(QUEUED_S)} or more, and for no less than it was RUNNING.",
+    rule=f"A job was QUEUED for {limit(QUEUED_S)} or more, and for no less than it was RUNNING.",
     remedy="A queue that takes such jobs sooner, or fewer `minutes` or `nodes` of `[tapis]`, as the figures allow.",
+    saves=(Part.QUEUE,),
     find=long_queued,
 )
 

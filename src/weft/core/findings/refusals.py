@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from weft.core.findings.base import Remedy, Rule
 from weft.core.findings.causes import Cause, rules_of
-from weft.core.findings.together import in_study
-
-_RETRY = Remedy(say="Then run again what failed.", command="weft retry{place}")
-_PLAN = Remedy(say="See before the next run what app, queue and allocation give.", command="weft plan{place}")
+from weft.core.findings.remedies import PLAN, RETRY, SHOW_APP
+from weft.core.findings.settings import table
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
@@ -20,13 +18,18 @@ CAUSES: tuple[Cause, ...] = (
         signs=("submit-limit",),
         cause="Slurm's limit of jobs per user is lower than that of Tapis, which lets through what Slurm refuses.",
         ours=(
-            Remedy(say="Have fewer jobs at once, with more cases each.", setting=in_study("jobs = {submit}")),
-            _RETRY,
+            Remedy(
+                say="Have fewer jobs at once, with more cases each.",
+                setting=table("tapis", "jobs = {submit}"),
+            ),
+            RETRY,
         ),
         others=(
             Remedy(
                 say="Run the cases as a study of weft: many cases in few jobs, never more than the queue takes.",
-                setting=in_study('app = "{app}"', "jobs = {submit}"),
+                setting=table("run", 'on = "tapis"')
+                + "\n\n"
+                + table("tapis", 'app = "{app}"', "jobs = {submit}"),
                 command="weft init",
             ),
         ),
@@ -39,15 +42,15 @@ CAUSES: tuple[Cause, ...] = (
         ours=(
             Remedy(
                 say="Ask for less, or choose a queue that gives it: the plan names them.",
-                setting=in_study('queue = "QUEUE"', "nodes = 1", "minutes = 120"),
+                setting=table("tapis", 'queue = "{queue}"', "nodes = 1", "minutes = 120"),
                 command="weft plan{place}",
             ),
-            _RETRY,
+            RETRY,
         ),
         others=(
             Remedy(
                 say="Ask for less, or for another queue.",
-                setting='"execSystemLogicalQueue": "QUEUE", "nodeCount": 1, "maxMinutes": 120',
+                setting='"execSystemLogicalQueue": "{queue}", "nodeCount": 1, "maxMinutes": 120',
             ),
         ),
     ),
@@ -59,10 +62,10 @@ CAUSES: tuple[Cause, ...] = (
         ours=(
             Remedy(
                 say="Name one that the portal lists for you on this system.",
-                setting=in_study('allocation = "ABC-12345"'),
+                setting=table("tapis", 'allocation = "ABC-12345"'),
             ),
             Remedy(say="If it is used up, have its owner ask for more, or take another one."),
-            _RETRY,
+            RETRY,
         ),
         others=(
             Remedy(
@@ -80,12 +83,12 @@ CAUSES: tuple[Cause, ...] = (
         ours=(
             Remedy(
                 say="Choose one that is there: the plan names them.",
-                setting=in_study('queue = "QUEUE"'),
+                setting=table("tapis", 'queue = "{queue}"'),
                 command="weft plan{place}",
             ),
-            _RETRY,
+            RETRY,
         ),
-        others=(Remedy(say="Choose one that is there.", setting='"execSystemLogicalQueue": "QUEUE"'),),
+        others=(Remedy(say="Choose one that is there.", setting='"execSystemLogicalQueue": "{queue}"'),),
     ),
     Cause(
         id="no-such-reservation",
@@ -94,7 +97,7 @@ CAUSES: tuple[Cause, ...] = (
         cause="Its name is wrong, it has ended or not begun, or it belongs to others.",
         ours=(
             Remedy(say="Take the line `reservation` out of [tapis], or name one that holds now."),
-            _RETRY,
+            RETRY,
         ),
         others=(Remedy(say="Leave out the scheduler option `--reservation`, or name one that holds now."),),
     ),
@@ -104,7 +107,7 @@ CAUSES: tuple[Cause, ...] = (
         signs=("refused",),
         cause="sbatch did not take it, for a reason that is not known here: its own words are the evidence.",
         ours=(
-            _PLAN,
+            PLAN,
             Remedy(say="Mend what it complains of, and run again what failed.", command="weft retry{place}"),
         ),
         others=(Remedy(say="Mend what it complains of, and submit again; Tapis does not by itself."),),
@@ -115,12 +118,10 @@ CAUSES: tuple[Cause, ...] = (
         signs=("app-archive",),
         cause="Its archive or container cannot be fetched or unpacked, its profile is gone, or it is switched off.",
         ours=(
-            Remedy(
-                say="See how the app is defined, and which versions there are.", command="weft app show {app}"
-            ),
+            SHOW_APP,
             Remedy(
                 say="Take another version, or another app.",
-                setting=in_study('app = "{app}"', 'version = "VERSION"'),
+                setting=table("tapis", 'app = "{app}"', 'version = "VERSION"'),
             ),
             Remedy(
                 say="An app of your own: look at its definition and its wrapper.",
@@ -129,7 +130,8 @@ CAUSES: tuple[Cause, ...] = (
         ),
         others=(
             Remedy(
-                say="Take another version, or another app.", setting='"appId": "APP", "appVersion": "VERSION"'
+                say="Take another version, or another app.",
+                setting='"appId": "{app}", "appVersion": "VERSION"',
             ),
             Remedy(
                 say="An app of your own: look at its definition and its wrapper.",

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from weft.core.findings import figures
-from weft.core.findings.alike import (
-    Alike,
-    alike,
+from weft.core.findings.alike import Alike, alike, total
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.measures import (
+    most,
     most_of_all,
     of_cases,
     saved,
     saved_su,
     slots_for,
-    study_of,
+    sums,
     with_slots,
 )
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.remedies import job_setting, study_of
 from weft.core.findings.settings import table
 from weft.core.margins import enough_memory, enough_minutes, in_toml
 from weft.core.packing import ENDS
+from weft.core.quantities import count, duration, size
 from weft.model import Study
 
 LEAST_CASES = 8
@@ -55,20 +56,27 @@ def over_requested_memory(scene: Scene) -> Iterator[Finding]:
         & (pl.col("slots") < pl.col("cases"))
     )
     jobs = scene.jobs.with_columns(most_of_all("peak_memory_bytes").alias("most"))
-    for group in alike(jobs, found, saved(with_slots(by_cores)), more=["most"]):
+    for group in alike(
+        jobs,
+        found,
+        saved(with_slots(by_cores)),
+        **sums("recorded"),
+        **most("most", "slots", "case_memory_mb", "memory_mb", "cores", "case_cores"),
+    ):
         study = study_of(scene, group)
-        enough = enough_memory(group.max("most"))
+        enough = enough_memory(group["most_most"])
         then = slots_for(pl.col("case_cores"), enough)
-        if (study is not None and _slots_said(study)) or group.max(then) <= group.max("slots"):
-            continue  # fewer slots are meant, or there would be no more
         shorter = saved(with_slots(then))
+        gain_s, gain_su = total(jobs, found, group, shorter, saved_su(shorter))
+        if (study is not None and _slots_said(study)) or gain_s <= 0:
+            continue  # fewer slots are meant, or there would be no more
         yield group.finding(
             OVER_MEMORY,
-            evidence=_memory_evidence(group, int(group.max(then))),
+            evidence=_memory_evidence(group, enough),
             cause="Memory bounds how many cases run at a time, by their limit and not by what they use.",
             remedies=[_less_memory(enough)],
-            gain_s=group.sum(shorter),
-            gain_su=group.sum(saved_su(shorter)),
+            gain_s=gain_s,
+            gain_su=gain_su,
         )
 
 
@@ -81,11 +89,13 @@ def _less_memory(enough: int) -> Remedy:
     return Remedy(say=say, setting=table("resources", f"memory = {in_toml(enough)}"))
 
 
-def _memory_evidence(group: Alike, then: int) -> Iterator[str]:
-    limit, peak = group.max("case_memory_mb") * 1e6, group.max("most")
-    cases = figures.cases(group.sum("recorded"))
-    yield f"the largest of {cases} used {figures.size(peak)} of the {figures.size(limit)} that each may use"
-    yield f"a node ran {group.max('slots'):.0f} cases at a time; it would run {then}"
+def _memory_evidence(group: Alike, enough: int) -> Iterator[str]:
+    limit, peak = group["most_case_memory_mb"] * 1e6, group["most_most"]
+    cases = count(round(group["recorded"]), "case")
+    yield f"the largest of {cases} used {size(peak)} of the {size(limit)} that each may use"
+    by_cores = group["most_cores"] // max(1.0, group["most_case_cores"])
+    then = min(by_cores, group["most_memory_mb"] // enough)
+    yield f"a node ran {group['most_slots']:.0f} cases at a time; it would run {then:.0f}"
 
 
 OVER_MEMORY = Rule(
@@ -95,6 +105,7 @@ OVER_MEMORY = Rule(
     rule=f"The memory limit of a case is more than {MEMORY_ROOM:g} times the largest peak of {LEAST_CASES} or more "
     "cases, none of which ran out of it, and it is what bounds the slots of the job.",
     remedy="Less `memory` in `[resources]`.",
+    saves=(Part.CASES,),
     find=over_requested_memory,
 )
 
@@ -114,16 +125,17 @@ def over_requested_minutes(scene: Scene) -> Iterator[Finding]:
         & (asked - longest >= SPARE_MINUTES * 60)
         & (pl.col("queued_s") >= QUEUED_LEAST)
     )
-    for group in alike(scene.jobs, found, "queued_s"):
-        enough = enough_minutes(group.max("running_s"))
+    figures = {**most("running_s", "minutes", "longest_case_s"), "queued": pl.col("queued_s").median()}
+    for group in alike(scene.jobs, found, "queued_s", **figures):
+        enough = enough_minutes(group["most_running_s"])
         yield group.finding(
             OVER_MINUTES,
             evidence=[
                 (
-                    f"{figures.jobs(group.count)} asked for {group.max('minutes'):g} min; the longest ran "
-                    f"{figures.seconds(group.max('running_s'))}"
+                    f"{count(group.count, 'job')} asked for {group['most_minutes']:g} min; the longest ran "
+                    f"{duration(group['most_running_s'])}"
                 ),
-                f"they waited {figures.seconds(group.median('queued_s'))} in the queue (median)",
+                f"they waited {duration(group['queued'])} in the queue (median)",
             ],
             cause="A scheduler fills gaps between large jobs with short ones, and goes by the minutes they ask for.",
             remedies=[_fewer_minutes(scene, group, enough)],
@@ -132,12 +144,10 @@ def over_requested_minutes(scene: Scene) -> Iterator[Finding]:
 
 def _fewer_minutes(scene: Scene, group: Alike, enough: int) -> Remedy:
     say = "Ask for the minutes that a job needs, and some to spare."
-    if group.backend == "slurm":
-        return Remedy(say=say, setting=f"#SBATCH --time={enough // 60:02d}:{enough % 60:02d}:00")
-    if not group.study:
-        return Remedy(say=say, setting=f'"maxMinutes": {enough}')
+    if not group.weft:
+        return Remedy(say=say, setting=job_setting(group, minutes=enough))
     study = study_of(scene, group)
-    case = enough_minutes(group.max("longest_case_s"))
+    case = enough_minutes(group["most_longest_case_s"])
     limit = study.resources.minutes if study is not None else None
     lines = ""
     if limit and limit + ENDS > enough:  # a job is never shorter than one case may be
@@ -149,7 +159,7 @@ def _fewer_minutes(scene: Scene, group: Alike, enough: int) -> Remedy:
 OVER_MINUTES = Rule(
     id="over-requested-minutes",
     title="Jobs ask for many more minutes than they run",
-    severity=Severity.WASTE,
+    severity=Severity.NOTE,
     rule=f"A job that finished had asked for at least {MINUTES_ROOM:g} times as long as the longest such job ran, and "
     f"at least {SPARE_MINUTES:g} min more, and had waited at least {QUEUED_LEAST:g} s in the queue.",
     remedy="Fewer `minutes` in `[tapis]`.",
@@ -173,14 +183,14 @@ def over_requested_case_minutes(scene: Scene) -> Iterator[Finding]:
         & (longest <= (minutes - SPARE_CASE_MINUTES) * 60)
         & (longest * CASE_MINUTES_ROOM <= minutes * 60)
     )
-    for group in alike(scene.jobs, found, "longest_case_s"):
-        enough = enough_minutes(group.max("longest_case_s"))
+    for group in alike(scene.jobs, found, "longest_case_s", **sums("recorded"), **most("longest_case_s")):
+        enough = enough_minutes(group["most_longest_case_s"])
         yield group.finding(
             OVER_CASE_MINUTES,
             evidence=[
                 (
-                    f"the longest of {figures.cases(group.sum('recorded'))} took "
-                    f"{figures.seconds(group.max('longest_case_s'))}; each may take {minutes:g} min"
+                    f"the longest of {count(round(group['recorded']), 'case')} took "
+                    f"{duration(group['most_longest_case_s'])}; each may take {minutes:g} min"
                 )
             ],
             cause="A case that hangs holds its slot until its limit, a job asks for no less than the limit of one "

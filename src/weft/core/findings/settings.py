@@ -52,3 +52,31 @@ def threads_of(study: Study | None) -> int:
 def launches_elsewhere(study: Study | None) -> bool:
     """Do cases start processes that are no descendants of theirs, so that nobody counts their CPU time?"""
     return study is not None and _ELSEWHERE.search(study.model.command) is not None
+
+
+_OF_TAPIS = {
+    "system": "execSystemId",
+    "queue": "execSystemLogicalQueue",
+    "minutes": "maxMinutes",
+    "nodes": "nodeCount",
+    "cores": "coresPerNode",
+}
+_OF_SLURM = {"queue": "--partition", "minutes": "--time", "nodes": "--nodes", "cores": "--cpus-per-task"}
+
+
+def in_request(backend: str, asked: Mapping[str, str]) -> str:
+    """Settings of [tapis] in a job's request, or at the top of its batch script, as far as it has them."""
+    if backend == "slurm":
+        return "\n".join(
+            f"#SBATCH {_OF_SLURM[name]}={_in_slurm(name, value)}"
+            for name, value in asked.items()
+            if name in _OF_SLURM
+        )
+    return ",\n".join(f'"{_OF_TAPIS[name]}": {value}' for name, value in asked.items() if name in _OF_TAPIS)
+
+
+def _in_slurm(name: str, value: str) -> str:
+    if name != "minutes":
+        return value.strip('"')
+    minutes = round(float(value))
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"

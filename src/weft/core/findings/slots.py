@@ -6,23 +6,13 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
-from weft.core.findings.alike import (
-    KEY,
-    Alike,
-    alike,
-    as_study,
-    jobs_at_a_time,
-    of_cases,
-    saved,
-    saved_su,
-    slots_for,
-    study_of,
-    with_slots,
-)
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
 from weft.core.findings.jobsize import FILLED
+from weft.core.findings.measures import KEY, most, of_cases, saved, saved_su, slots_for, sums, with_slots
+from weft.core.findings.remedies import ON_THE_NODE, as_a_study, jobs_at_a_time, study_of
 from weft.core.findings.settings import table
+from weft.core.quantities import count, duration, share
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,16 +43,21 @@ def empty_nodes(scene: Scene) -> Iterator[Finding]:
     several = (pl.col("nodes") > 1) & (pl.col("slots") > 1) & (pl.col("backend") != "local")
     found = of_cases() & several & (asked <= pl.col("cores"))
     empty = pl.col("nodes") - 1
-    for group in alike(scene.jobs, found, pl.col("running_s") * empty):
-        nodes = int(group.max("nodes"))
+    figures = {
+        **most("nodes", "cores", "slots"),
+        "empty_s": (pl.col("running_s") * empty).sum(),
+        "empty_su": (pl.col("su") * empty / pl.col("nodes")).sum(),
+    }
+    for group in alike(scene.jobs, found, pl.col("running_s") * empty, **figures):
+        nodes = int(group["most_nodes"])
         yield group.finding(
             EMPTY_NODES,
             evidence=[
                 (
-                    f"{figures.jobs(group.count)} had {nodes} nodes of {group.max('cores'):.0f} cores and ran "
-                    f"{group.max('slots'):.0f} cases at a time: these fit on one"
+                    f"{count(group.count, 'job')} had {nodes} nodes of {group['most_cores']:.0f} cores and ran "
+                    f"{group['most_slots']:.0f} cases at a time: these fit on one"
                 ),
-                f"{figures.seconds(group.sum(pl.col('running_s') * empty))} of nodes stood empty",
+                f"{duration(group['empty_s'])} of nodes stood empty",
             ],
             cause="The runner in Python runs cases on the first node of a job only.",
             remedies=[
@@ -73,7 +68,7 @@ def empty_nodes(scene: Scene) -> Iterator[Finding]:
                     ),
                 )
             ],
-            gain_su=group.sum(pl.col("su") * empty / pl.col("nodes")),
+            gain_su=group["empty_su"],
         )
 
 
@@ -84,6 +79,7 @@ EMPTY_NODES = Rule(
     rule="A job of cases has more than one node, and its slots, of which there are at least 2, fit on one. A single "
     "slot is left out: its case may use all nodes by itself.",
     remedy="`nodes = 1` in `[tapis]`, and more `jobs`.",
+    saves=(Part.CASES,),
     find=empty_nodes,
 )
 
@@ -97,8 +93,11 @@ def node_hardly_used(scene: Scene) -> Iterator[Finding]:
     more_to_run = of_cases() & (pl.col("study") != "") & (pl.col("cases") > pl.col("slots"))
     several = (pl.col("study") == "") & (pl.len().over(*KEY) >= SEVERAL)
     found = little & (pl.col("running_s") > 0) & (more_to_run | several)
-    more = ["node_cores", "node_memory_mb", "node_rate"]
-    for group in alike(jobs, found, "running_s", more=more):
+    each = pl.col("case_cores"), pl.col("case_memory_mb")
+    shorter = saved(with_slots(slots_for(*each, "node_cores", "node_memory_mb")))
+    figures = {**sums("running_s"), **most("cores", "node_cores"), "su": _charged().sum()}
+    figures |= {"shorter": shorter.sum(), "shorter_su": saved_su(shorter).sum()}
+    for group in alike(jobs, found, "running_s", **figures):
         yield _node_finding(group)
 
 
@@ -121,26 +120,22 @@ def _with_nodes(scene: Scene) -> pl.DataFrame:
 
 
 def _node_finding(group: Alike) -> Finding:
-    import polars as pl
-
-    asked, node = int(group.max("cores")), int(group.max("node_cores"))
+    asked, node = int(group["most_cores"]), int(group["most_node_cores"])
     evidence = [
         (
-            f"{figures.jobs(group.count)} asked for {asked} of the {node} cores of a node, and ran "
-            f"{figures.seconds(group.sum('running_s'))} all together"
+            f"{count(group.count, 'job')} asked for {asked} of the {node} cores of a node, and ran "
+            f"{duration(group['running_s'])} all together"
         )
     ]
     cause = "The site charges whole nodes, however few of their cores a job asks for."
-    if not group.study:
+    if not group.weft:
         return group.finding(
             NODE_HARDLY_USED,
-            evidence=evidence,
+            evidence=[*evidence, f"{node // asked:,} of them fit on a node at a time"],
             cause=cause,
-            remedies=[as_study(group, f"{node // asked} of them run at a time on one node")],
-            gain_su=_shared_node(group, node // asked),
+            remedies=[as_a_study(group)],
+            gain_su=group["su"] * (1 - 1 / min(group.count, node // asked)),
         )
-    each = pl.col("case_cores"), pl.col("case_memory_mb")
-    shorter = saved(with_slots(slots_for(*each, "node_cores", "node_memory_mb")))
     return group.finding(
         NODE_HARDLY_USED,
         evidence=evidence,
@@ -151,27 +146,27 @@ def _node_finding(group: Alike) -> Finding:
                 setting=table(group.backend, f"cores = {node}"),
             )
         ],
-        gain_s=group.sum(shorter),
-        gain_su=group.sum(saved_su(shorter)),
+        gain_s=group["shorter"],
+        gain_su=group["shorter_su"],
     )
 
 
-def _shared_node(group: Alike, fit: int) -> float:
-    """SU saved if jobs share a node, so many of them at a time."""
+def _charged() -> pl.Expr:
+    """SU of a job, by the site's facts where it does not say itself."""
     import polars as pl
 
     hours = pl.max_horizontal("running_s", pl.col("least_minutes").fill_null(0.0) * 60) / 3600
-    su = pl.coalesce("su", hours * pl.col("nodes") * pl.coalesce("rate", "node_rate"))
-    return group.sum(su) * (1 - 1 / min(group.count, fit))
+    return pl.coalesce("su", hours * pl.col("nodes") * pl.coalesce("rate", "node_rate"))
 
 
 NODE_HARDLY_USED = Rule(
     id="node-hardly-used",
     title="Jobs ask for a small part of a node that is charged whole",
     severity=Severity.WASTE,
-    rule=f"A job asks for no more than {figures.share(NODE_SHARE)} of the cores of a node, as the site's facts have "
+    rule=f"A job asks for no more than {share(NODE_SHARE)} of the cores of a node, as the site's facts have "
     "it, though its study had more cases than slots; or there are several such jobs that weft did not launch.",
     remedy="All `cores` of a node in `[tapis]`.",
+    saves=(Part.CASES,),
     find=node_hardly_used,
 )
 
@@ -184,33 +179,42 @@ def idle_slots(scene: Scene) -> Iterator[Finding]:
 
     idle = pl.col("idle_s") - pl.col("tail_s")
     there = pl.col("slots") * pl.col("cases_s")
-    found = of_cases() & ~pl.col("open") & (pl.col("cases_s") >= IDLE_LEAST) & (idle > IDLE * there)
-    for group in alike(scene.jobs, found, idle):
-        case = group.sum("case_s") / max(1.0, group.sum("recorded"))
-        shorter = idle / pl.col("slots")
+    found = (
+        of_cases() & ~pl.col("open") & (pl.col("cases_s") >= IDLE_LEAST) & (there > 0) & (idle > IDLE * there)
+    )
+    figures = {
+        **sums("case_s", "recorded", "files_written"),
+        "idle": idle.sum(),
+        "there": there.sum(),
+        "cases_s": pl.col("cases_s").median(),
+        "shorter": (idle / pl.col("slots")).sum(),
+        "su": saved_su(idle / pl.col("slots")).sum(),
+    }
+    for group in alike(scene.jobs, found, idle, **figures):
+        case = group["case_s"] / max(1.0, group["recorded"])
         yield group.finding(
             IDLE_SLOTS,
             evidence=[
                 (
-                    f"slots were idle for {figures.share(group.sum(idle) / group.sum(there))} of "
-                    f"{figures.seconds(group.median('cases_s'))} of cases, though there were cases to run"
+                    f"slots were idle for {share(group['idle'] / group['there'])} of "
+                    f"{duration(group['cases_s'])} of cases, though there were cases to run"
                 ),
                 (
-                    f"{figures.cases(group.sum('recorded'))} took {figures.seconds(case)} each, and left "
-                    f"{figures.files(group.sum('files_written'))}"
+                    f"{count(round(group['recorded']), 'case')} took {duration(case)} each, and left "
+                    f"{count(round(group['files_written']), 'file')}"
                 ),
             ],
             cause=STARTS_ARE_SLOW if case < SHORT_CASE else ENDS_ARE_SLOW,
             remedies=_start_faster(scene, group, case),
-            gain_s=group.sum(shorter),
-            gain_su=group.sum(saved_su(shorter)),
+            gain_s=group["shorter"],
+            gain_su=group["su"],
         )
 
 
 def _start_faster(scene: Scene, group: Alike, case: float) -> Iterator[Remedy]:
     study = study_of(scene, group)
     if study is not None and study.model.workdir != "node":
-        yield Remedy(say="Run cases on the node's own disk.", setting=table("model", 'workdir = "node"'))
+        yield ON_THE_NODE
     if case < SHORT_CASE:
         yield Remedy(
             say="Let one case compute several points: a loop in the model over values that now are parameters."
@@ -223,9 +227,10 @@ IDLE_SLOTS = Rule(
     id="idle-slots",
     title="Slots are idle although cases wait",
     severity=Severity.WASTE,
-    rule=f"While cases ran, for {IDLE_LEAST:g} s or more, slots were idle for more than {figures.share(IDLE)} of "
+    rule=f"While cases ran, for {IDLE_LEAST:g} s or more, slots were idle for more than {share(IDLE)} of "
     "their time; what comes after a slot's last case does not count.",
     remedy='Several points in one case; `workdir = "node"`; fewer files.',
+    saves=(Part.CASES,),
     find=idle_slots,
 )
 
@@ -239,30 +244,39 @@ def uneven_end(scene: Scene) -> Iterator[Finding]:
         & (pl.col("kind") == "cases")
         & ~pl.col("open")
         & (pl.col("cases") > FILLED * pl.col("slots"))
+        & (there > 0)
         & (pl.col("tail_s") > IDLE * there)
         & (pl.col("tail_s") >= TAIL_LEAST * pl.col("slots"))
     )
-    for group in alike(scene.jobs, found, "tail_s"):
-        tail = pl.col("tail_s") / pl.col("slots")
-        one = group.max("longest_case_s") > ONE_CASE * group.median("cases_s")
-        even = saved(pl.max_horizontal("longest_case_s", pl.col("busy_s") / pl.col("slots")))
+    even = saved(pl.max_horizontal("longest_case_s", pl.col("busy_s") / pl.col("slots")))
+    figures = {
+        **sums("tail_s"),
+        **most("longest_case_s"),
+        "cases_s": pl.col("cases_s").median(),
+        "tail": (pl.col("tail_s") / pl.col("slots")).median(),
+        "there": there.sum(),
+        "even": even.sum(),
+        "su": saved_su(even).sum(),
+    }
+    for group in alike(scene.jobs, found, "tail_s", **figures):
+        one = group["most_longest_case_s"] > ONE_CASE * group["cases_s"]
         yield group.finding(
             UNEVEN_END,
             evidence=[
                 (
-                    f"the last cases ran {figures.seconds(group.median(tail))} longer than an average slot had work "
-                    f"(median of {figures.jobs(group.count)}): {figures.share(group.sum('tail_s') / group.sum(there))} "
+                    f"the last cases ran {duration(group['tail'])} longer than an average slot had work "
+                    f"(median of {count(group.count, 'job')}): {share(group['tail_s'] / group['there'])} "
                     "of the slots' time"
                 ),
                 (
-                    f"the longest case took {figures.seconds(group.max('longest_case_s'))}; all cases of a job, "
-                    f"{figures.seconds(group.median('cases_s'))} (median)"
+                    f"the longest case took {duration(group['most_longest_case_s'])}; all cases of a job, "
+                    f"{duration(group['cases_s'])} (median)"
                 ),
             ],
             cause=ONE_IS_LONG if one else LATE_ARE_LONG,
             remedies=_even_end(scene, group, one=one),
-            gain_s=None if one else group.sum(even),
-            gain_su=None if one else group.sum(saved_su(even)),
+            gain_s=None if one else group["even"],
+            gain_su=None if one else group["su"],
         )
 
 
@@ -294,9 +308,10 @@ UNEVEN_END = Rule(
     id="uneven-end",
     title="Slots wait for the last cases of a job",
     severity=Severity.WASTE,
-    rule=f"After their last cases, slots were idle for more than {figures.share(IDLE)} of the time in which cases ran, "
+    rule=f"After their last cases, slots were idle for more than {share(IDLE)} of the time in which cases ran, "
     f"and for {TAIL_LEAST:g} s or more on average.",
     remedy="Long cases first, and more cases in each job: fewer `jobs` in `[tapis]`.",
+    saves=(Part.CASES,),
     find=uneven_end,
 )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from weft.core import waits
-from weft.core.findings import figures
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.figures import limit
+from weft.core.findings.measures import column
+from weft.core.findings.remedies import SHARED, as_a_study, fewer_jobs
 from weft.core.findings.settings import table
-from weft.core.findings.together import Together, as_a_study, column, fewer_jobs, together
 from weft.core.findings.transfers import (
     COPYING_S,
     LARGE_S,
@@ -29,6 +31,7 @@ from weft.core.findings.transfers import (
     usually,
     waited,
 )
+from weft.core.quantities import count, duration, size
 
 AGAIN = 3
 """Jobs with the same inputs, from which on it is told."""
@@ -44,9 +47,7 @@ _PHASE = "staging_inputs_s"
 
 def inputs_staged_file_by_file(scene: Scene) -> Iterator[Finding]:
     """Many small files on the way in."""
-    for group in together(
-        scene.jobs, copies_long_by_number("inputs"), took("inputs"), **told("inputs", _PHASE)
-    ):
+    for group in alike(scene.jobs, copies_long_by_number("inputs"), took("inputs"), **told("inputs", _PHASE)):
         saved = saved_by_bundling(scene, group, "inputs")
         if saved is None:
             continue
@@ -60,12 +61,14 @@ def inputs_staged_file_by_file(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _bundle_inputs(group: Together) -> tuple[Remedy, ...]:
+def _bundle_inputs(group: Alike) -> tuple[Remedy, ...]:
     if group.weft:
-        return (_model_shared(), _less_inputs())
+        return (SHARED, _less_inputs())
     unpack = Remedy(
         say="Or pack the folder into one ZIP that the script unpacks first, and name its address as the input.",
-        setting='"fileInputs": [{"name": "Input Directory", "sourceUrl": "tapis://SYSTEM/PATH/inputs"}]',
+        setting='"fileInputs": [{"name": "Input Directory", "sourceUrl": "tapis://'
+        + (group.system or "SYSTEM")
+        + '/PATH/inputs"}]',
         command="zip -r inputs/inputs.zip FOLDER",
     )
     if group.app.startswith("designsafe-agnostic"):
@@ -74,40 +77,38 @@ def _bundle_inputs(group: Together) -> tuple[Remedy, ...]:
             setting='"envVariables": [{"key": "UNZIP_FILES_LIST", "value": "inputs.zip"}]',
             command="zip -r inputs/inputs.zip FOLDER",
         )
-    return (as_a_study(group.app, "each job gets one ZIP and the runner"), unpack)
-
-
-def _model_shared() -> Remedy:
-    return Remedy(
-        say="Name what all cases read as shared: it is uploaded once to the store and read there, not staged.",
-        setting=table("model", 'shared = ["FOLDER/"]'),
-    )
+    return (as_a_study(group), unpack)
 
 
 def _less_inputs() -> Remedy:
     return Remedy(say="Leave out of [tapis.inputs] what the cases do not read, or give it as one ZIP.")
 
 
-def _in_place(group: Together) -> Remedy:
-    system = group.system or "SYSTEM"
+def _in_place(group: Alike) -> Remedy:
+    there = f'"tapis://{group.system or "SYSTEM"}/PATH/FOLDER"'
+    if not group.weft:
+        return Remedy(
+            say="Or keep them in Work of the system that runs the job, and name their place there as the input.",
+            setting=f'"fileInputs": [{{"name": "Input Directory", "sourceUrl": {there}}}]',
+        )
     return Remedy(
         say="Or keep them in Work of the system that runs the job, and let the cases read them there.",
-        setting=table("model", f'shared = ["tapis://{system}/PATH/FOLDER"]'),
+        setting=table("model", f"shared = [{there}]"),
     )
 
 
-def _keep_on_system(group: Together) -> tuple[Remedy, ...]:
+def _keep_on_system(group: Alike) -> tuple[Remedy, ...]:
     if group.weft:
-        return (_model_shared(), _in_place(group))
+        return (SHARED, _in_place(group))
     return (
-        as_a_study(group.app, "shared inputs go once to the store on the system, and stay"),
+        as_a_study(group),
         _in_place(group),
     )
 
 
 def large_inputs(scene: Scene) -> Iterator[Finding]:
     """Many bytes on the way in."""
-    for group in together(scene.jobs, large("inputs"), took("inputs"), **told("inputs", _PHASE)):
+    for group in alike(scene.jobs, large("inputs"), took("inputs"), **told("inputs", _PHASE)):
         saved = group["took_s"] - group.count * _little(scene, group).likely
         yield group.finding(
             LARGE_INPUTS,
@@ -121,14 +122,14 @@ def large_inputs(scene: Scene) -> Iterator[Finding]:
 
 def inputs_from_a_slow_source(scene: Scene) -> Iterator[Finding]:
     """Few bytes a second on the way in."""
-    for group in together(scene.jobs, slow("inputs"), took("inputs"), **told("inputs", _PHASE)):
+    for group in alike(scene.jobs, slow("inputs"), took("inputs"), **told("inputs", _PHASE)):
         saved = group["took_s"] - group.count * _little(scene, group).likely
         yield group.finding(
             SLOW_SOURCE,
             evidence=(
                 moved(group),
                 usually(scene, group, "inputs_copying_s"),
-                f"{figures.size(waits.BYTES_PER_S)}/s were recorded at TACC (May 2025)",
+                f"{size(waits.BYTES_PER_S)}/s were recorded at TACC (May 2025)",
             ),
             cause="The storage that the inputs lie on gives them slowly, or many users shared the service's transfers.",
             remedies=_keep_on_system(group),
@@ -137,7 +138,7 @@ def inputs_from_a_slow_source(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _little(scene: Scene, group: Together) -> waits.Expected:
+def _little(scene: Scene, group: Alike) -> waits.Expected:
     """What a job still waits for whose inputs lie where it runs."""
     return waits.transfer(scene.normal, group.key, "inputs", 2, MOVED_BYTES)
 
@@ -145,9 +146,9 @@ def _little(scene: Scene, group: Together) -> waits.Expected:
 def inputs_waited(scene: Scene) -> Iterator[Finding]:
     """A transfer that began late."""
     lost = column("inputs_waiting_s")
-    for group in together(scene.jobs, waited("inputs"), lost, **told("inputs", _PHASE)):
-        waiting = figures.seconds(group["waiting_s"])
-        whole = figures.seconds(group["phase_s"])
+    for group in alike(scene.jobs, waited("inputs"), lost, **told("inputs", _PHASE)):
+        waiting = duration(group["waiting_s"])
+        whole = duration(group["phase_s"])
         yield group.finding(
             INPUTS_WAITED,
             evidence=(
@@ -155,7 +156,7 @@ def inputs_waited(scene: Scene) -> Iterator[Finding]:
                 usually(scene, group, "inputs_waiting_s"),
             ),
             cause="The service moves the files of all its users with few threads, in turn.",
-            remedies=(fewer_jobs(group),),
+            remedies=(fewer_jobs(scene, group),),
         )
 
 
@@ -165,18 +166,18 @@ def same_inputs_again(scene: Scene) -> Iterator[Finding]:
 
     sources = pl.col("sources").list.join("\n")
     when = (pl.col("sources").list.len() > 0) & (took("inputs") > 0)
-    for group in together(scene.jobs, when, took("inputs"), also=sources, **told("inputs", _PHASE)):
+    for group in alike(scene.jobs, when, took("inputs"), also=sources, **told("inputs", _PHASE)):
         again = group["took_s"] * (group.count - 1) / group.count
         saved = group["took_s"] - group.count * _little(scene, group).likely
         if group.count < AGAIN or again < AGAIN_S or saved < LEAST_GAIN_S * group.count:
             continue
         first, *rest = group.also.split("\n")
         more = f" and {len(rest):,} more" if rest else ""
-        all_s = figures.seconds(group["took_s"])
+        all_s = duration(group["took_s"])
         yield group.finding(
             SAME_INPUTS,
             evidence=(
-                f"{figures.jobs(group.count)} were staged from {first}{more}, for {all_s} in all",
+                f"{count(group.count, 'job')} were staged from {first}{more}, for {all_s} in all",
                 moved(group),
             ),
             cause="The service copies the inputs of every job, and does not know that it did so before.",
@@ -193,13 +194,13 @@ def long_uploading(scene: Scene) -> Iterator[Finding]:
     """What weft itself brings to the storage, before it submits."""
     lost = column("uploading_s")
     seconds = {"one": lost.median(), "all": lost.sum()}
-    for group in together(scene.jobs, lost >= UPLOADING_S, lost, **seconds):
+    for group in alike(scene.jobs, lost >= UPLOADING_S, lost, **seconds):
         yield group.finding(
             UPLOADING,
-            evidence=(f"{figures.seconds(group['one'])} of uploading{group.median}",),
+            evidence=(f"{duration(group['one'])} of uploading{group.median}",),
             cause="The bundle of each job goes over your line to the storage, with all files of model.inputs in it.",
             remedies=(
-                _model_shared(),
+                SHARED,
                 Remedy(
                     say="Or start it where the files are, as in a terminal of the JupyterHub.",
                     command=f"weft run{scene.place} --detach",
@@ -210,54 +211,58 @@ def long_uploading(scene: Scene) -> Iterator[Finding]:
 
 FILE_BY_FILE = Rule(
     id="inputs-staged-file-by-file",
-    title="inputs staged file by file",
+    title="Inputs staged file by file",
     severity=Severity.WASTE,
     rule=f"More than {MANY['inputs']} input files of less than {SMALL_BYTES / 1e6:g} MB on average were copied for "
-    f"{figures.limit(COPYING_S['inputs'])} or more, and bundling saves {figures.limit(LEAST_GAIN_S)} in a job.",
+    f"{limit(COPYING_S['inputs'])} or more, and bundling saves {limit(LEAST_GAIN_S)} in a job.",
     remedy="Bundle them: a study of weft sends two files; or pack a ZIP that the script unpacks.",
+    saves=(Part.INPUTS,),
     find=inputs_staged_file_by_file,
 )
 LARGE_INPUTS = Rule(
     id="large-inputs",
-    title="large inputs",
+    title="Large inputs",
     severity=Severity.WASTE,
-    rule=f"Inputs that are not many small files were copied for {figures.limit(LARGE_S)} or more, "
-    f"at {figures.size(SLOW_BYTES_S)}/s or faster.",
+    rule=f"Inputs that are not many small files were copied for {limit(LARGE_S)} or more, "
+    f"at {size(SLOW_BYTES_S)}/s or faster.",
     remedy="Keep them on the system that runs the job: `shared` of `[model]`.",
+    saves=(Part.INPUTS,),
     find=large_inputs,
 )
 SLOW_SOURCE = Rule(
     id="inputs-from-a-slow-source",
-    title="inputs come slowly",
+    title="Inputs come slowly",
     severity=Severity.WASTE,
-    rule=f"Inputs that are not many small files were copied for {figures.limit(SLOW_S)} or more, "
-    f"slower than {figures.size(SLOW_BYTES_S)}/s.",
+    rule=f"Inputs that are not many small files were copied for {limit(SLOW_S)} or more, "
+    f"slower than {size(SLOW_BYTES_S)}/s.",
     remedy="Keep them on the system that runs the job: `shared` of `[model]`.",
+    saves=(Part.INPUTS,),
     find=inputs_from_a_slow_source,
 )
 INPUTS_WAITED = Rule(
     id="inputs-waited",
-    title="inputs waited for their transfer",
+    title="Inputs waited for their transfer",
     severity=Severity.NOTE,
-    rule=f"The transfer of a job's inputs began {figures.limit(WAITED_S)} or more after it was asked for.",
+    rule=f"The transfer of a job's inputs began {limit(WAITED_S)} or more after it was asked for.",
     remedy="Send fewer jobs with more cases each: `jobs` of `[tapis]`.",
     find=inputs_waited,
 )
 SAME_INPUTS = Rule(
     id="same-inputs-staged-again",
-    title="the same inputs staged again",
+    title="The same inputs staged again",
     severity=Severity.WASTE,
     rule=f"{AGAIN} jobs or more were staged from the same addresses, all but the first took "
-    f"{figures.limit(AGAIN_S)} or more together, and keeping them there saves "
-    f"{figures.limit(LEAST_GAIN_S)} in a job.",
+    f"{limit(AGAIN_S)} or more together, and keeping them there saves "
+    f"{limit(LEAST_GAIN_S)} in a job.",
     remedy="Keep them on the system that runs the job: `shared` of `[model]`; `weft store list` shows what is there.",
+    saves=(Part.INPUTS,),
     find=same_inputs_again,
 )
 UPLOADING = Rule(
     id="long-uploading",
-    title="long UPLOADING",
+    title="Long UPLOADING",
     severity=Severity.NOTE,
-    rule=f"weft uploaded what a job gets for {figures.limit(UPLOADING_S)} or more.",
+    rule=f"weft uploaded what a job gets for {limit(UPLOADING_S)} or more.",
     remedy="Name large inputs in `shared` instead of `inputs`, or start where the files are.",
     find=long_uploading,
 )

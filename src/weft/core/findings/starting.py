@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from weft.core import waits
-from weft.core.findings import figures
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
-from weft.core.findings.settings import table
-from weft.core.findings.together import Together, column, fewer_jobs, together
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.figures import limit
+from weft.core.findings.measures import column
+from weft.core.findings.remedies import ON_THE_NODE, SHARED, VENV, fewer_jobs, filled
 from weft.core.normal import Normal
+from weft.core.quantities import duration, share
 from weft.model import Phase
 
 if TYPE_CHECKING:
@@ -44,17 +46,17 @@ def _staging_job(scene: Scene, rule: Rule, *, most: bool) -> Iterator[Finding]:
     lost = column("staging_job_s")
     slow = lost >= STAGING_JOB_S
     jobs = scene.jobs.with_columns(always=(slow.sum() / (lost > 0).sum()).over("app", "system") >= ALWAYS)
-    for group in together(jobs, slow & (pl.col("always") == most), lost, one=lost.median(), all=lost.sum()):
+    for group in alike(jobs, slow & (pl.col("always") == most), lost, one=lost.median(), all=lost.sum()):
         # What is usual for an app that is always slow is no measure of what it could be.
         usual = waits.phase(Normal() if most else scene.normal, group.key, Phase.STAGING_JOB)
         yield group.finding(
             rule,
             evidence=(
-                f"{figures.seconds(group['one'])} in STAGING_JOB{group.median}",
-                f"usual are {figures.seconds(usual.likely)}, by {usual.basis}",
+                f"{duration(group['one'])} in STAGING_JOB{group.median}",
+                f"usual are {duration(usual.likely)}, by {usual.basis}",
             ),
             cause=_APP if most else _BUSY,
-            remedies=(*([_smaller_app(group)] if most else []), fewer_jobs(group)),
+            remedies=(*([_smaller_app(group)] if most else []), fewer_jobs(scene, group)),
             gain_s=max(0.0, group["all"] - group.count * usual.likely) if most else None,
             basis=usual.basis,
         )
@@ -66,31 +68,25 @@ _BUSY = (
 )
 
 
-def _smaller_app(group: Together) -> Remedy:
+def _smaller_app(group: Alike) -> Remedy:
     return Remedy(
         say="If the app is yours, let it name an image that lies on the system, not one that is brought there.",
-        setting='"containerImage": "/work2/NUMBER/USER/APP.zip"',
-        command=f"weft app show {group.app or 'APP'}",
+        setting=f'"containerImage": "/work2/NUMBER/USER/{group.app or "APP"}.zip"',
+        command=f"weft app show {group.app}" if group.app else "",
     )
 
 
 def slow_unpack(scene: Scene) -> Iterator[Finding]:
     """The runner's UNPACK."""
     lost = column("unpack_s")
-    for group in together(scene.jobs, lost >= UNPACK_S, lost, **_runner_span("unpack_s")):
+    for group in alike(scene.jobs, lost >= UNPACK_S, lost, **_runner_span("unpack_s")):
         yield group.finding(
             SLOW_UNPACK,
             evidence=(_of_running(group, "unpacking"),),
             cause="Every job unpacks all of model.inputs onto the node before its first case starts, and slots wait.",
             remedies=(
-                Remedy(
-                    say="Name what is large, or many files, as shared: cases get links to it, and nothing is unpacked.",
-                    setting=table("model", 'shared = ["FOLDER/"]'),
-                ),
-                Remedy(
-                    say="Let cases run on the node's own disk, if they do not.",
-                    setting=table("model", 'workdir = "node"'),
-                ),
+                SHARED,
+                ON_THE_NODE,
             ),
             gain_s=group["all"],
             gain_su=group["su"],
@@ -101,23 +97,16 @@ def slow_unpack(scene: Scene) -> Iterator[Finding]:
 def slow_setup(scene: Scene) -> Iterator[Finding]:
     """The runner's SETUP."""
     lost = column("setup_s")
-    for group in together(scene.jobs, lost >= SETUP_S, lost, **_runner_span("setup_s")):
+    for group in alike(scene.jobs, lost >= SETUP_S, lost, **_runner_span("setup_s")):
         left = 1 - SETUP_LEFT_S * group.count / group["all"]
         yield group.finding(
             SLOW_SETUP,
             evidence=(_of_running(group, "set-up"),),
             cause="The lines of model.setup run in every job before its first case, and all slots of the node wait.",
-            remedies=(
-                Remedy(
-                    say="Install once into Work, by hand or in a job of its own, and only activate it in each job.",
-                    setting=table("model", 'setup = ["source $WORK/venv/bin/activate"]'),
-                    command="python3 -m venv $WORK/venv && $WORK/venv/bin/pip install -r requirements.txt",
-                ),
-                fewer_jobs(group),
-            ),
+            remedies=filled((VENV, fewer_jobs(scene, group)), scene, group),
             gain_s=group["all"] * left,
             gain_su=group["su"] * left,
-            basis=f"{group.own}; to activate takes {figures.limit(SETUP_LEFT_S)}",
+            basis=f"{group.own}; to activate takes {limit(SETUP_LEFT_S)}",
         )
 
 
@@ -134,43 +123,46 @@ def _runner_span(name: str) -> dict[str, pl.Expr]:
     }
 
 
-def _of_running(group: Together, what: str) -> str:
-    running = figures.seconds(group["running"])
-    return f"{figures.seconds(group['one'])} of {running} in RUNNING were {what}{group.median}"
+def _of_running(group: Alike, what: str) -> str:
+    running = duration(group["running"])
+    return f"{duration(group['one'])} of {running} in RUNNING were {what}{group.median}"
 
 
 APP_SLOW = Rule(
     id="app-slow-to-stage",
-    title="the app is slow to stage",
+    title="The app is slow to stage",
     severity=Severity.WASTE,
-    rule=f"STAGING_JOB took {figures.limit(STAGING_JOB_S)} or more in {figures.share(ALWAYS)} or more of "
+    rule=f"STAGING_JOB took {limit(STAGING_JOB_S)} or more in {share(ALWAYS)} or more of "
     "the app's jobs on the system.",
     remedy="A smaller archive, or an image that lies on the system; fewer jobs with more cases each.",
+    saves=(Part.APP,),
     find=app_slow_to_stage,
 )
 SLOW_AT_TIMES = Rule(
     id="staging-job-slow-at-times",
     title="STAGING_JOB slow at times",
     severity=Severity.NOTE,
-    rule=f"STAGING_JOB took {figures.limit(STAGING_JOB_S)} or more in fewer than {figures.share(ALWAYS)} of "
+    rule=f"STAGING_JOB took {limit(STAGING_JOB_S)} or more in fewer than {share(ALWAYS)} of "
     "the app's jobs on the system.",
     remedy="Fewer jobs with more cases each; nothing else can be done about a busy service.",
     find=staging_job_slow_at_times,
 )
 SLOW_UNPACK = Rule(
     id="slow-unpack",
-    title="slow unpacking",
+    title="Slow unpacking",
     severity=Severity.WASTE,
-    rule=f"The runner unpacked its bundle for {figures.limit(UNPACK_S)} or more.",
+    rule=f"The runner unpacked its bundle for {limit(UNPACK_S)} or more.",
     remedy="Name what is large, or many files, in `shared` instead of `inputs`.",
+    saves=(Part.SETUP,),
     find=slow_unpack,
 )
 SLOW_SETUP = Rule(
     id="slow-setup",
-    title="slow set-up",
+    title="Slow set-up",
     severity=Severity.WASTE,
-    rule=f"The lines of `model.setup` ran for {figures.limit(SETUP_S)} or more.",
+    rule=f"The lines of `model.setup` ran for {limit(SETUP_S)} or more.",
     remedy="Install once into Work, and only activate it in `setup`.",
+    saves=(Part.SETUP,),
     find=slow_setup,
 )
 

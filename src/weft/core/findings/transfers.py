@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from weft.core import waits
-from weft.core.findings import figures
+from weft.core.findings.alike import Alike
 from weft.core.findings.base import Scene
-from weft.core.findings.together import Together, column
+from weft.core.findings.measures import column
+from weft.core.quantities import count, duration, rate, size
 from weft.core.waits import Into
 
 if TYPE_CHECKING:
@@ -87,38 +88,38 @@ def told(into: Into, phase_s: str) -> dict[str, pl.Expr]:
     return {**names, **sums, "took_s": took(into).sum(), "phase_s": column(phase_s).median()}
 
 
-def moved(group: Together) -> str:
+def moved(group: Alike) -> str:
     """As in "5,069 files, 151 MB: 2 min 52 s of 3 min 35 s were copying, 29.5 files/s"."""
-    copying = figures.seconds(group["copying_s"])
-    whole = f" of {figures.seconds(group['phase_s'])}" if group["phase_s"] else ""
-    what = f"{figures.files(group['files'])}, {figures.size(group['bytes'])}"
-    rate = figures.rate(group["all_files"], group["all_copying_s"], "files")
-    bytes_s = figures.size(group["all_bytes"] / group["all_copying_s"] if group["all_copying_s"] else 0)
-    return f"{what}: {copying}{whole} were copying, {rate}, {bytes_s}/s{group.median}"
+    copying = duration(group["copying_s"])
+    whole = f" of {duration(group['phase_s'])}" if group["phase_s"] else ""
+    what = f"{count(round(group['files']), 'file')}, {size(group['bytes'])}"
+    files_s = rate(group["all_files"], group["all_copying_s"]).replace("/", " files/")
+    bytes_s = size(group["all_bytes"] / group["all_copying_s"] if group["all_copying_s"] else 0)
+    return f"{what}: {copying}{whole} were copying, {files_s}, {bytes_s}/s{group.median}"
 
 
-def around(group: Together) -> str:
+def around(group: Alike) -> str:
     """What the transfer took besides copying; empty where that is nothing."""
-    waiting, unnoticed = (figures.seconds(group[name]) for name in ("waiting_s", "unnoticed_s"))
+    waiting, unnoticed = (duration(group[name]) for name in ("waiting_s", "unnoticed_s"))
     if not group["waiting_s"] and not group["unnoticed_s"]:
         return ""
     return f"before it {waiting} of waiting, after it {unnoticed} until the service noticed{group.median}"
 
 
-def usually(scene: Scene, group: Together, name: str) -> str:
+def usually(scene: Scene, group: Alike, name: str) -> str:
     """What is normal for such jobs; empty where too few have been seen."""
     normal = scene.normal.of(*group.key, name)
     if normal is None:
         return ""
-    return f"usually {figures.seconds(normal.median)} ({figures.jobs(normal.count)} of yours like these)"
+    return f"usually {duration(normal.median)} ({count(normal.count, 'job')} of yours like these)"
 
 
-def saved_by_bundling(scene: Scene, group: Together, into: Into) -> tuple[float, str] | None:
+def saved_by_bundling(scene: Scene, group: Alike, into: Into) -> tuple[float, str] | None:
     """Seconds that a ZIP in the place of these files saves, over all jobs, and what they rest on; None: not much."""
     packed = round(group["bytes"] * ZIPPED)
     expected = waits.transfer(scene.normal, group.key, into, BUNDLED[into], packed)
     gain = group["took_s"] - group.count * expected.likely
     if gain < LEAST_GAIN_S * group.count:
         return None
-    to = f"{BUNDLED[into]} files, {figures.size(packed)}"
-    return gain, f"{to} would take about {figures.seconds(expected.likely)} in a job, by {expected.basis}"
+    to = f"{BUNDLED[into]} files, {size(packed)}"
+    return gain, f"{to} would take about {duration(expected.likely)} in a job, by {expected.basis}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from weft.core.findings import figures
+from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
-from weft.core.findings.causes import filled, quote
-from weft.core.findings.endings import AGAIN, ASK, EXPLAIN, STAY
-from weft.core.findings.failed import lost_seconds
-from weft.core.findings.together import Together, column, in_study, together
+from weft.core.findings.causes import quote
+from weft.core.findings.measures import column, whole
+from weft.core.findings.remedies import AGAIN, ASK, CHECKPOINT, EXPLAIN, RESULTS, RETRY, STAY, filled
+from weft.core.findings.settings import table
+from weft.core.quantities import count, duration, share
 from weft.model import Outcome
 
 MOST_KNOWN = 0.5
@@ -22,11 +23,11 @@ def job_lost(scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
     lost = pl.col("outcome") == Outcome.LOST.value
-    for group in together(scene.jobs, lost, lost_seconds(), in_flight=column("in_flight").sum()):
+    for group in alike(scene.jobs, lost, whole(), in_flight=column("in_flight").sum()):
         yield group.finding(
             LOST,
             evidence=(
-                f"{figures.jobs(group.count)} vanished; {group['in_flight']:,.0f} cases were under way in them",
+                f"{count(group.count, 'job')} vanished; {group['in_flight']:,.0f} cases were under way in them",
             ),
             cause="The backend did not tell of them for several answers in a row, so they were cancelled and closed.",
             remedies=filled((AGAIN, ASK), scene, group),
@@ -42,19 +43,17 @@ def cases_cut_off(scene: Scene) -> Iterator[Finding]:
     cut = pl.col("outcome").is_in(ends) & (column("in_flight") > 0)
     longest = column("longest_case_s").max()
     interrupted = (pl.col("outcome") == Outcome.INTERRUPTED.value).sum()
-    for group in together(scene.jobs, cut, column("in_flight"), longest=longest, interrupted=interrupted):
-        usual = f"; a case takes up to {figures.seconds(group['longest'])}" if group["longest"] else ""
-        go_on = Remedy(
-            say="Let cases that take long leave a checkpoint, and go on from it.",
-            setting=in_study('files = ["state.json"]', table="continue"),
-        )
+    for group in alike(scene.jobs, cut, column("in_flight"), longest=longest, interrupted=interrupted):
+        usual = f"; a case takes up to {duration(group['longest'])}" if group["longest"] else ""
         yield group.finding(
             CUT_OFF,
             evidence=(
-                f"{group['lost']:,.0f} cases were under way when {figures.jobs(group.count)} ended{usual}",
+                f"{group['lost']:,.0f} cases were under way when {count(group.count, 'job')} ended{usual}",
             ),
             cause="A job's end takes with it the cases that run then; those that have ended are kept.",
-            remedies=filled((AGAIN, *([STAY] if group["interrupted"] >= OFTEN else []), go_on), scene, group),
+            remedies=filled(
+                (AGAIN, *([STAY] if group["interrupted"] >= OFTEN else []), CHECKPOINT), scene, group
+            ),
         )
 
 
@@ -65,7 +64,7 @@ def finished_with_failed_cases(scene: Scene) -> Iterator[Finding]:
     limited = column("timed_out_cases") + column("oom_cases")
     unknown = failed - limited - pl.col("signs").list.len().fill_null(0).cast(pl.Int64)
     finished = pl.col("outcome") == Outcome.FINISHED.value
-    for group in together(
+    for group in alike(
         scene.jobs,
         finished & (failed > limited) & (unknown > (1 - MOST_KNOWN) * failed),
         failed,
@@ -76,7 +75,7 @@ def finished_with_failed_cases(scene: Scene) -> Iterator[Finding]:
             FAILED_CASES,
             evidence=(
                 (
-                    f"{group['lost']:,.0f} of {group['recorded']:,.0f} cases failed in {figures.jobs(group.count)} "
+                    f"{group['lost']:,.0f} of {group['recorded']:,.0f} cases failed in {count(group.count, 'job')} "
                     f"that FINISHED; what {group['unknown']:,.0f} of them printed is no message known here"
                 ),
                 quote(scene.jobs, group),
@@ -84,8 +83,8 @@ def finished_with_failed_cases(scene: Scene) -> Iterator[Finding]:
             cause="FINISHED says that the cases have run; how each ended, only their records tell.",
             remedies=filled(
                 (
-                    Remedy(say="See which cases failed, and why.", command="weft results{place}"),
-                    Remedy(say="Mend the model, then run again what failed.", command="weft retry{place}"),
+                    RESULTS,
+                    RETRY,
                 ),
                 scene,
                 group,
@@ -98,7 +97,7 @@ def finished_without_records(scene: Scene) -> Iterator[Finding]:
 
     missing = column("cases") - column("recorded")
     finished = pl.col("outcome") == Outcome.FINISHED.value
-    for group in together(
+    for group in alike(
         scene.jobs,
         finished & (missing > 0),
         missing,
@@ -111,7 +110,7 @@ def finished_without_records(scene: Scene) -> Iterator[Finding]:
             NO_RECORDS,
             evidence=(
                 f"{group['lost']:,.0f} of {group['cases']:,.0f} cases left no record, although the job FINISHED",
-                f"in {figures.jobs(group['none'])} no case did" if group["none"] else "",
+                f"in {count(round(group['none']), 'job')} no case did" if group["none"] else "",
                 quote(scene.jobs, group),
             ),
             cause="The app lost the exit code of what it ran, or the job's time was over before its last cases.",
@@ -119,14 +118,14 @@ def finished_without_records(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _without_records(group: Together) -> Iterator[Remedy]:
+def _without_records(group: Alike) -> Iterator[Remedy]:
     if group["none"]:
         yield EXPLAIN
         yield Remedy(say="See whether the app can be trusted with exit codes.", command="weft app show {app}")
     if group["left"]:
         yield Remedy(
             say="Ask for more time, or let more jobs share the cases.",
-            setting=in_study("minutes = {longer}", "jobs = 8"),
+            setting=table("tapis", "minutes = {longer}", "jobs = 8"),
         )
     yield Remedy(
         say="Run again what is left.", command="weft run{place}" if group["left"] else "weft retry{place}"
@@ -138,14 +137,16 @@ LOST = Rule(
     title="Jobs vanished",
     severity=Severity.WASTE,
     rule="A job was closed as LOST.",
+    remedy="Its cases run again by themselves; if it comes again, ask the site's support.",
     find=job_lost,
 )
 CUT_OFF = Rule(
     id="cases-cut-off",
     title="Cases were cut off by the end of their job",
-    severity=Severity.WASTE,
+    severity=Severity.NOTE,
     rule="Cases had started and left no record when their job was interrupted, lost, cancelled, or out of time; "
     f"another queue is named from {OFTEN} interruptions on.",
+    remedy="They run again by themselves; `[continue]` lets long ones go on from a checkpoint.",
     find=cases_cut_off,
 )
 FAILED_CASES = Rule(
@@ -153,7 +154,8 @@ FAILED_CASES = Rule(
     title="Jobs FINISHED, and cases in them failed",
     severity=Severity.FAILURE,
     rule="Cases failed in a job that FINISHED, not by their limits, and known messages explain less than "
-    f"{figures.share(MOST_KNOWN)} of them.",
+    f"{share(MOST_KNOWN)} of them.",
+    remedy="`weft results` shows which cases failed, and why; `weft retry` runs them again.",
     find=finished_with_failed_cases,
 )
 NO_RECORDS = Rule(
@@ -161,6 +163,7 @@ NO_RECORDS = Rule(
     title="Jobs FINISHED, and cases in them left no record",
     severity=Severity.FAILURE,
     rule="A job FINISHED, and fewer cases left a record than it had.",
+    remedy="`weft explain` tells the story of the job; more `minutes` of `[tapis]` where its time was over.",
     find=finished_without_records,
 )
 

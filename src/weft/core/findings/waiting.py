@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from weft.core import waits
-from weft.core.findings import figures
-from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.alike import Alike, alike, most_at_once
+from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
+from weft.core.findings.figures import limit
+from weft.core.findings.measures import column
+from weft.core.findings.remedies import as_a_study, fewer_jobs
 from weft.core.findings.settings import table
-from weft.core.findings.together import Together, as_a_study, column, fewer_jobs, together
+from weft.core.quantities import count, duration, share
 from weft.model import Phase
 
 if TYPE_CHECKING:
@@ -52,17 +55,17 @@ _LOOKS = (
 
 def _at_the_service(scene: Scene, rule: Rule, phase: Phase, least: float, cause: str) -> Iterator[Finding]:
     lost = column(f"{phase.value.lower()}_s")
-    for group in together(scene.jobs, lost >= least, lost, one=lost.median(), longest=lost.max()):
+    for group in alike(scene.jobs, lost >= least, lost, one=lost.median(), longest=lost.max()):
         usual = waits.phase(scene.normal, group.key, phase)
-        longest = f", at most {figures.seconds(group['longest'])}" if group.count > 1 else ""
+        longest = f", at most {duration(group['longest'])}" if group.count > 1 else ""
         yield group.finding(
             rule,
             evidence=(
-                f"{figures.seconds(group['one'])} in {phase.value}{group.median}{longest}",
-                f"usual are {figures.seconds(usual.likely)}, by {usual.basis}",
+                f"{duration(group['one'])} in {phase.value}{group.median}{longest}",
+                f"usual are {duration(usual.likely)}, by {usual.basis}",
             ),
             cause=cause,
-            remedies=(fewer_jobs(group),),
+            remedies=(fewer_jobs(scene, group),),
         )
 
 
@@ -70,42 +73,44 @@ def blocked_by_quota(scene: Scene) -> Iterator[Finding]:
     """BLOCKED: more jobs at once than somebody allows."""
     lost = column("blocked_s")
     visits = column("visits_blocked").sum()
-    for group in together(
+    for group in alike(
         scene.jobs, lost >= BLOCKED_S, lost, one=lost.median(), longest=lost.max(), visits=visits
     ):
         most = _at_once(scene, group)
         times = "once" if group["visits"] == 1 else f"{group['visits']:,.0f} times"
-        held = f"{figures.seconds(group['lost'])} in all, at most {figures.seconds(group['longest'])}"
+        held = f"{duration(group['lost'])} in all, at most {duration(group['longest'])}"
         facts = scene.queues.get((group.system, group.queue))
-        limit = facts and facts.submit
+        most_there = facts and facts.submit
         yield group.finding(
             BLOCKED,
             evidence=(
-                f"{figures.jobs(group.count)} BLOCKED {times}, {held}",
-                f"{figures.jobs(most)} of these at a time got past it",
-                f"queue {group.queue} takes {figures.jobs(limit)} of a user at once" if limit else "",
+                f"{count(group.count, 'job')} BLOCKED {times}, {held}",
+                f"{count(most, 'job')} of these at a time got past it",
+                f"queue {group.queue} takes {count(most_there, 'job')} of a user at once"
+                if most_there
+                else "",
             ),
             cause="App, system or queue take only so many jobs at once, of all your apps together. "
-            f"A job that is one too many waits, and is tested again every {figures.limit(BLOCKED_S)} at best.",
-            remedies=_no_more_than(group, min(most, limit) if limit else most),
+            f"A job that is one too many waits, and is tested again every {limit(BLOCKED_S)} at best.",
+            remedies=_no_more_than(group, min(most, most_there) if most_there else most),
             gain_s=BLOCKED_S / 2 * group["visits"],
-            basis=f"half of the {figures.limit(BLOCKED_S)} between two tests, for each time; a place was free before",
+            basis=f"half of the {limit(BLOCKED_S)} between two tests, for each time; a place was free before",
         )
 
 
-def _no_more_than(group: Together, most: int) -> tuple[Remedy, ...]:
+def _no_more_than(group: Alike, most: int) -> tuple[Remedy, ...]:
     if not group.weft:
-        return (as_a_study(group.app, "the cases share few jobs, and never more are sent than fit"),)
+        return (as_a_study(group),)
     return (
         Remedy(
-            say=f"Send no more than {figures.jobs(most)} at once, with more cases each.",
+            say=f"Send no more than {count(most, 'job')} at once, with more cases each.",
             setting=table("tapis", f"jobs = {most}"),
         ),
         Remedy(say="See which jobs of yours hold the places.", command="weft profile --all --since 1d"),
     )
 
 
-def _at_once(scene: Scene, group: Together) -> int:
+def _at_once(scene: Scene, group: Alike) -> int:
     """The most jobs of this queue that were past BLOCKED at one time; 1 at least."""
     import polars as pl
 
@@ -114,17 +119,13 @@ def _at_once(scene: Scene, group: Together) -> int:
     )
     # A quota counts jobs from STAGING_INPUTS on; a job is in BLOCKED before that.
     begins = pl.col("start") + column("uploading_s") + column("pending_s") + column("blocked_s")
-    steps = [here.select(at=begins, by=pl.lit(1)), here.select(at=pl.col("end"), by=pl.lit(-1))]
-    most = (
-        pl.concat(steps).drop_nulls().sort("at", "by").select(pl.col("by").cum_sum().max()).collect().item()
-    )
-    return max(1, most or 1)
+    return most_at_once(here, begins)
 
 
 def paused(scene: Scene) -> Iterator[Finding]:
     """PAUSED: set aside by somebody."""
     lost = column("paused_s")
-    for group in together(scene.jobs, lost >= PAUSED_S, lost, one=lost.median()):
+    for group in alike(scene.jobs, lost >= PAUSED_S, lost, one=lost.median()):
         look = Remedy(say="Ask the site's support who set it aside, with the job's id.")
         if group.weft:
             look = Remedy(
@@ -133,7 +134,7 @@ def paused(scene: Scene) -> Iterator[Finding]:
             )
         yield group.finding(
             PAUSED,
-            evidence=(f"{figures.seconds(group['one'])} in PAUSED{group.median}",),
+            evidence=(f"{duration(group['one'])} in PAUSED{group.median}",),
             cause="An administrator, or the service itself, set the job aside; nothing in its request does that.",
             remedies=(look,),
         )
@@ -150,28 +151,26 @@ def noticed_late(scene: Scene) -> Iterator[Finding]:
         "transfers": transfers,
         "ran": column("running_s").median(),
     }
-    for group in together(scene.jobs, when, late, **more):
-        known, part = group["transfers"], figures.share(group["one"] / group["whole"])
-        passed = f"up to {figures.seconds(group['one'])} of {figures.seconds(group['whole'])} ({part})"
+    for group in alike(scene.jobs, when, late, **more):
+        known, part = group["transfers"], share(group["one"] / group["whole"])
+        passed = f"up to {duration(group['one'])} of {duration(group['whole'])} ({part})"
         yield group.finding(
             LATE_NOTICED,
             evidence=(
                 f"{passed} passed unnoticed{group.median}",
-                f"{figures.seconds(known)} of it after transfers that were over" if known else "",
-                f"RUNNING took {figures.seconds(group['ran'])}, as the service saw it{group.median}",
+                f"{duration(known)} of it after transfers that were over" if known else "",
+                f"RUNNING took {duration(group['ran'])}, as the service saw it{group.median}",
             ),
             cause="The service looks at a job every 10 s in its first minute, then every minute, and every 3 min "
             "after 11 min; at a transfer every 30 s after 2 min. What ends between two looks waits for the next.",
-            remedies=(_notices_itself(group),),
+            remedies=(_notices_itself(scene, group),),
         )
 
 
-def _notices_itself(group: Together) -> Remedy:
+def _notices_itself(scene: Scene, group: Alike) -> Remedy:
     if group.weft:
-        return fewer_jobs(group)
-    return as_a_study(
-        group.app, "its runner tells to the second when cases ran, and fewer jobs are waited for"
-    )
+        return fewer_jobs(scene, group)
+    return as_a_study(group)
 
 
 def _late() -> pl.Expr:
@@ -192,17 +191,17 @@ _FEWER = "Fewer jobs with more cases each: `jobs` of `[tapis]`."
 
 PENDING = Rule(
     id="long-pending",
-    title="long PENDING",
+    title="Long PENDING",
     severity=Severity.NOTE,
-    rule=f"A job was PENDING for {figures.limit(PENDING_S)} or more.",
+    rule=f"A job was PENDING for {limit(PENDING_S)} or more.",
     remedy=_FEWER,
     find=long_pending,
 )
 PROCESSING = Rule(
     id="long-processing-inputs",
-    title="long PROCESSING_INPUTS",
+    title="Long PROCESSING_INPUTS",
     severity=Severity.NOTE,
-    rule=f"A job was in PROCESSING_INPUTS for {figures.limit(PROCESSING_S)} or more.",
+    rule=f"A job was in PROCESSING_INPUTS for {limit(PROCESSING_S)} or more.",
     remedy=_FEWER,
     find=long_processing_inputs,
 )
@@ -210,23 +209,24 @@ BLOCKED = Rule(
     id="blocked-by-quota",
     title="BLOCKED by a quota",
     severity=Severity.WASTE,
-    rule=f"A job was BLOCKED for {figures.limit(BLOCKED_S)} or more.",
+    rule=f"A job was BLOCKED for {limit(BLOCKED_S)} or more.",
     remedy="Send no more jobs at once than the quota lets through, with more cases each: `jobs` of `[tapis]`.",
+    saves=(Part.QUEUE,),
     find=blocked_by_quota,
 )
 PAUSED = Rule(
     id="paused",
     title="PAUSED",
     severity=Severity.NOTE,
-    rule=f"A job was PAUSED for {figures.limit(PAUSED_S)} or more.",
+    rule=f"A job was PAUSED for {limit(PAUSED_S)} or more.",
     remedy="`weft explain JOB` says when; the site's support knows why.",
     find=paused,
 )
 LATE_NOTICED = Rule(
     id="noticed-late",
-    title="noticed late",
+    title="Noticed late",
     severity=Severity.NOTE,
-    rule=f"Up to {figures.limit(LATE_S)} or more of a job, and {figures.share(LATE)} or more of its time, passed "
+    rule=f"Up to {limit(LATE_S)} or more of a job, and {share(LATE)} or more of its time, passed "
     "before the service noticed that a phase or a transfer was over.",
     remedy="Fewer, longer jobs: each has one end that must be noticed.",
     find=noticed_late,

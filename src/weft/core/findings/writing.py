@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from weft.core.findings import figures
-from weft.core.findings.alike import Alike, alike, of_cases
+from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
+from weft.core.findings.measures import most, of_cases, sums
+from weft.core.findings.remedies import ON_THE_NODE
 from weft.core.findings.settings import listed, table
+from weft.core.findings.staging import UPLOADING_S
+from weft.core.findings.starting import UNPACK_S
+from weft.core.quantities import count, duration, share, size
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,13 +85,13 @@ def large_logs(scene: Scene) -> Iterator[Finding]:
     found = (
         of_cases(least=LEAST_CASES) & (pl.col("files_written") == 0) & (_each("written_bytes") > LARGE_LOG)
     )
-    for group in alike(scene.jobs, found, "written_bytes"):
-        written, cases = group.sum("written_bytes"), group.sum("recorded")
+    for group in alike(scene.jobs, found, "written_bytes", **sums("written_bytes", "recorded")):
+        written, cases = group["written_bytes"], group["recorded"]
         yield group.finding(
             LARGE_LOGS,
             evidence=[
                 (
-                    f"{figures.cases(cases)} wrote {figures.size(written)}, {figures.size(written / cases)} each, and "
+                    f"{count(round(cases), 'case')} wrote {size(written)}, {size(written / cases)} each, and "
                     "left no file: all but what they removed again was printed"
                 )
             ],
@@ -104,7 +108,7 @@ LARGE_LOGS = Rule(
     id="large-logs",
     title="Cases print a lot",
     severity=Severity.NOTE,
-    rule=f"At least {LEAST_CASES} cases of a job wrote more than {figures.size(LARGE_LOG)} each on average, and left "
+    rule=f"At least {LEAST_CASES} cases of a job wrote more than {size(LARGE_LOG)} each on average, and left "
     "no file.",
     remedy="A model that prints less; `log` in `[output]`.",
     find=large_logs,
@@ -120,13 +124,14 @@ def written_and_dropped(scene: Scene) -> Iterator[Finding]:
         & (pl.col("files_kept") <= LITTLE_KEPT * pl.col("files_written"))
         & (_each("written_bytes") > MUCH_WRITTEN)
     )
-    for group in alike(scene.jobs, found, "written_bytes"):
-        written, cases = group.sum("written_bytes"), group.sum("recorded")
+    figures = sums("written_bytes", "recorded", "files_kept", "files_written")
+    for group in alike(scene.jobs, found, "written_bytes", **figures):
+        written, cases = group["written_bytes"], group["recorded"]
         yield group.finding(
             DROPPED,
             evidence=[
-                f"{figures.cases(cases)} wrote {figures.size(written)}, {figures.size(written / cases)} each",
-                f"{figures.files(group.sum('files_kept'))} of {figures.files(group.sum('files_written'))} were kept",
+                f"{count(round(cases), 'case')} wrote {size(written)}, {size(written / cases)} each",
+                f"{group['files_kept']:,.0f} of {count(round(group['files_written']), 'file')} were kept",
             ],
             cause="What nobody keeps costs the time to write it all the same.",
             remedies=[Remedy(say="Record less: fewer nodes and elements, or not every step.")],
@@ -137,8 +142,8 @@ DROPPED = Rule(
     id="written-and-dropped",
     title="Most of what cases write is dropped",
     severity=Severity.NOTE,
-    rule=f"At least {LEAST_CASES} cases of a job wrote more than {figures.size(MUCH_WRITTEN)} each on average, and no "
-    f"more than {figures.share(LITTLE_KEPT)} of their files were kept.",
+    rule=f"At least {LEAST_CASES} cases of a job wrote more than {size(MUCH_WRITTEN)} each on average, and no "
+    f"more than {share(LITTLE_KEPT)} of their files were kept.",
     remedy="A model that records less.",
     find=written_and_dropped,
 )
@@ -154,20 +159,21 @@ def all_is_kept(scene: Scene) -> Iterator[Finding]:
         & (pl.col("archive_bytes") >= MUCH_KEPT)
         & (pl.col("archiving_s") >= ARCHIVING_LEAST)
     )
-    for group in alike(scene.jobs, found, "archiving_s"):
-        size, cases = group.sum("archive_bytes"), group.sum("recorded")
+    figures = sums("archive_bytes", "recorded", "archiving_s", "files_kept", "files_written")
+    for group in alike(scene.jobs, found, "archiving_s", **figures):
+        kept, cases = group["archive_bytes"], group["recorded"]
         keep = scene.study.output.keep if scene.study and scene.study.name == group.study else ()
         says = f"; `output.keep` is {listed(keep)}" if keep else ""
         yield group.finding(
             ALL_KEPT_RULE,
             evidence=[
                 (
-                    f"{figures.size(size)} of {figures.cases(cases)} were archived, {figures.size(size / cases)} each, "
-                    f"in {figures.seconds(group.sum('archiving_s'))}"
+                    f"{size(kept)} of {count(round(cases), 'case')} were archived, {size(kept / cases)} each, "
+                    f"in {duration(group['archiving_s'])}"
                 ),
                 (
-                    f"{figures.files(group.sum('files_kept'))} were kept, logs among them; cases wrote "
-                    f"{group.sum('files_written'):,.0f}{says}"
+                    f"{count(round(group['files_kept']), 'file')} were kept, logs among them; cases wrote "
+                    f"{group['files_written']:,.0f}{says}"
                 ),
             ],
             cause="Archiving takes longer the more there is to copy.",
@@ -185,7 +191,7 @@ ALL_KEPT_RULE = Rule(
     id="all-is-kept",
     title="All that cases write is archived",
     severity=Severity.NOTE,
-    rule=f"At least {figures.share(ALL_KEPT)} of the files of a job's cases were kept, {figures.size(MUCH_KEPT)} or "
+    rule=f"At least {share(ALL_KEPT)} of the files of a job's cases were kept, {size(MUCH_KEPT)} or "
     f"more, and archiving took {ARCHIVING_LEAST:g} s or longer.",
     remedy="`result` in `[model]`, and fewer patterns in `output.keep`.",
     find=all_is_kept,
@@ -200,26 +206,26 @@ def many_files_on_a_shared_disk(scene: Scene) -> Iterator[Finding]:
 
     many = (_each("files_written") >= FILES_IN_A_CASE) | (pl.col("files_written") >= FILES_IN_A_JOB)
     found = of_cases() & _on_shared_disk(scene) & many
-    for group in alike(scene.jobs, found, "files_written"):
-        files, cases = group.sum("files_written"), group.sum("recorded")
+    for group in alike(scene.jobs, found, "files_written", **sums("files_written", "recorded")):
+        files, cases = group["files_written"], group["recorded"]
         yield group.finding(
             MANY_FILES,
             evidence=[
                 (
-                    f"{figures.cases(cases)} wrote {figures.files(files)}, {files / cases:,.0f} each, to "
+                    f"{count(round(cases), 'case')} wrote {count(round(files), 'file')}, {files / cases:,.0f} each, to "
                     f'a disk that all share: workdir = "{scene.study.model.workdir if scene.study else ""}"'
                 )
             ],
             cause="Every file made or removed there is a request to one server, which all users of the site wait for; "
             "sites ask for a few hundred files in a directory, and not tens of thousands.",
-            remedies=[_to_the_node()],
+            remedies=[ON_THE_NODE],
         )
 
 
 MANY_FILES = Rule(
     id="many-files-on-a-shared-disk",
     title="Cases write many files to a disk that all share",
-    severity=Severity.WASTE,
+    severity=Severity.NOTE,
     rule=f"With `workdir` other than `node`, cases write {FILES_IN_A_CASE:,} files or more each, or "
     f"{FILES_IN_A_JOB:,} or more in one job.",
     remedy='`workdir = "node"` in `[model]`.',
@@ -238,36 +244,30 @@ def busy_shared_disk(scene: Scene) -> Iterator[Finding]:
         & (moved >= SHARED_LEAST)
         & (moved >= BUSY_DISK * pl.col("cases_s"))
     )
-    for group in alike(scene.jobs, found, moved):
-        speed = group.sum(moved) / group.sum("cases_s")
+    figures = sums("read_bytes", "written_bytes", "cases_s")
+    for group in alike(scene.jobs, found, moved, **figures):
+        speed = group["lost"] / group["cases_s"]
         yield group.finding(
             BUSY_SHARED_DISK,
             evidence=[
                 (
-                    f"cases read {figures.size(group.sum('read_bytes'))} and wrote "
-                    f"{figures.size(group.sum('written_bytes'))} in {figures.seconds(group.sum('cases_s'))} of "
-                    f"{figures.jobs(group.count)}: {figures.size(speed)} a second for each job"
+                    f"cases read {size(group['read_bytes'])} and wrote "
+                    f"{size(group['written_bytes'])} in {duration(group['cases_s'])} of "
+                    f"{count(group.count, 'job')}: {size(speed)} a second for each job"
                 ),
                 f'they ran on a disk that all share: workdir = "{scene.study.model.workdir if scene.study else ""}"',
             ],
             cause="A shared disk is slower the more use it; a node's own disk is its own.",
-            remedies=[_to_the_node()],
+            remedies=[ON_THE_NODE],
         )
-
-
-def _to_the_node() -> Remedy:
-    return Remedy(
-        say="Run cases on the node's own disk; what is to be kept is packed into one ZIP from there.",
-        setting=table("model", 'workdir = "node"'),
-    )
 
 
 BUSY_SHARED_DISK = Rule(
     id="busy-shared-disk",
     title="Cases read and write a lot on a disk that all share",
-    severity=Severity.WASTE,
-    rule=f"With `workdir` other than `node`, the cases of a job read and write {figures.size(SHARED_LEAST)} or more, "
-    f"at {figures.size(BUSY_DISK)} a second or more.",
+    severity=Severity.NOTE,
+    rule=f"With `workdir` other than `node`, the cases of a job read and write {size(SHARED_LEAST)} or more, "
+    f"at {size(BUSY_DISK)} a second or more.",
     remedy='`workdir = "node"` in `[model]`.',
     find=busy_shared_disk,
 )
@@ -279,17 +279,19 @@ def import_storm(scene: Scene) -> Iterator[Finding]:
     if scene.study is None or "python" not in scene.study.model.command:
         return
     found = _starts_many() & (pl.col("study") == scene.study.name)
-    for group in alike(scene.jobs, found, pl.col("recorded") / pl.col("cases_s")):
+    each_s = pl.col("recorded") / pl.col("cases_s")
+    figures = {**sums("read_bytes", "recorded", "case_s"), **most("slots"), "starts": each_s.max()}
+    for group in alike(scene.jobs, found, each_s, **figures):
         yield group.finding(
             IMPORT_STORM,
             evidence=[
                 (
-                    f"up to {group.max('lost'):.1f} Python processes began each second, and "
-                    f"{group.max('slots'):.0f} at once, in each of {figures.jobs(group.count)}"
+                    f"up to {group['starts']:.1f} Python processes began each second, and "
+                    f"{group['most_slots']:.0f} at once, in each of {count(group.count, 'job')}"
                 ),
                 (
-                    f"each read {figures.size(group.sum('read_bytes') / group.sum('recorded'))} and took "
-                    f"{figures.seconds(group.sum('case_s') / group.sum('recorded'))}"
+                    f"each read {size(group['read_bytes'] / group['recorded'])} and took "
+                    f"{duration(group['case_s'] / group['recorded'])}"
                 ),
             ],
             cause="To import numpy or pandas, Python looks for thousands of small files; where they lie on a shared "
@@ -300,7 +302,7 @@ def import_storm(scene: Scene) -> Iterator[Finding]:
                 ),
                 Remedy(
                     say="Or run fewer cases at a time.",
-                    setting=table(group.backend, f"slots = {max(1, int(group.max('slots')) // 2)}"),
+                    setting=table(group.backend, f"slots = {max(1, int(group['most_slots']) // 2)}"),
                 ),
             ],
         )
@@ -326,7 +328,7 @@ IMPORT_STORM = Rule(
     id="import-storm",
     title="Very many Python processes start at once",
     severity=Severity.NOTE,
-    rule=f"The command of a study is Python, its cases read {figures.size(IMPORT_BYTES)} or more each, and a job of "
+    rule=f"The command of a study is Python, its cases read {size(IMPORT_BYTES)} or more each, and a job of "
     f"{STORM} cases or more has {STORM} slots, or starts {STARTS:g} a second that take less than "
     f"{IMPORT_SECONDS:g} s each.",
     remedy="Several points in one process, or fewer `slots` in `[tapis]`.",
@@ -347,12 +349,13 @@ def inputs_read_again(scene: Scene) -> Iterator[Finding]:
         & (_each("read_bytes") >= READ_AGAIN)
         & (pl.col("read_bytes") >= READ_IN_ALL)
     )
-    for group in alike(scene.jobs, found, "read_bytes"):
-        read, cases = group.sum("read_bytes"), group.sum("recorded")
+    figures = {**sums("read_bytes", "recorded"), **most("unpack_s", "uploading_s")}
+    for group in alike(scene.jobs, found, "read_bytes", **figures):
+        read, cases = group["read_bytes"], group["recorded"]
         yield group.finding(
             READ_AGAIN_RULE,
             evidence=[
-                f"{figures.cases(cases)} read {figures.size(read)}, {figures.size(read / cases)} each",
+                f"{count(round(cases), 'case')} read {size(read)}, {size(read / cases)} each",
                 f"shared inputs, which are read where they lie: {', '.join(study.model.shared[:3])}"
                 + (" and others" if len(study.model.shared) > 3 else ""),
             ],
@@ -365,6 +368,8 @@ def _nearer(group: Alike) -> Iterator[Remedy]:
     yield Remedy(
         say="Read only the part that a case needs: the record that is its parameter, not the folder of all records."
     )
+    if group["most_unpack_s"] >= UNPACK_S or group["most_uploading_s"] >= UPLOADING_S:
+        return  # what goes with every job takes long as it is
     yield Remedy(
         say=f"Or move them from `model.shared` to `model.inputs` (at most {INPUTS_MOST}): they then go with every job, "
         "and lie on the node's own disk."
@@ -375,8 +380,8 @@ READ_AGAIN_RULE = Rule(
     id="inputs-read-again",
     title="Every case reads large inputs again",
     severity=Severity.NOTE,
-    rule=f"A study has shared inputs, and the cases of a job read {figures.size(READ_AGAIN)} or more each and "
-    f"{figures.size(READ_IN_ALL)} or more all together.",
+    rule=f"A study has shared inputs, and the cases of a job read {size(READ_AGAIN)} or more each and "
+    f"{size(READ_IN_ALL)} or more all together.",
     remedy="Less to read, or `inputs` instead of `shared` in `[model]`.",
     find=inputs_read_again,
 )

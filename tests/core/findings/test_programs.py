@@ -9,7 +9,7 @@ from tests.core.findings.dying import DEAD, told
 from tests.core.findings.lost import FOREIGN, found, settings, the
 from tests.core.test_signs import APP_FAILURE, NEWTON, ORDINARY, SINGULAR, TRACEBACK
 
-from weft.core.findings import solvers
+from weft.core.findings import programs
 from weft.core.signs import signs_in
 
 RANKS = "48 processes were started, and each says that it is rank 0 of 1: no case was run"
@@ -48,7 +48,7 @@ def failed(cause: str, number: int, of: int = 40) -> dict[str, Any]:
 
 
 def test_every_cause_has_an_example() -> None:
-    assert [cause.id for cause in solvers.CAUSES] == list(EXAMPLES) == [rule.id for rule in solvers.RULES]
+    assert [cause.id for cause in programs.CAUSES] == list(EXAMPLES) == [rule.id for rule in programs.RULES]
 
 
 @CAUSES

@@ -11,7 +11,7 @@ from tests.core.findings.lost import FOREIGN, RULES, found, settings, the
 from tests.core.scenes import jobs
 from tests.core.test_signs import APP_FAILURE, LOGIN_NODE, NEWTON, POLICY, TRACEBACK
 
-from weft.core.findings import failures, refusals
+from weft.core.findings import environment, refusals
 from weft.core.findings.base import QueueFacts, Scene
 from weft.core.findings.causes import LEAST_SHARE
 from weft.core.findings.refusals import CAUSES as REFUSALS
@@ -51,8 +51,8 @@ CAUSES = pytest.mark.parametrize("cause", EXAMPLES)
 
 
 def test_every_cause_has_an_example() -> None:
-    assert set(EXAMPLES) == {cause.id for cause in (*failures.CAUSES, *REFUSALS)}
-    assert [rule.id for rule in (*failures.RULES, *refusals.RULES)] == list(EXAMPLES)
+    assert set(EXAMPLES) == {cause.id for cause in (*environment.CAUSES, *REFUSALS)}
+    assert [rule.id for rule in (*environment.RULES, *refusals.RULES)] == list(EXAMPLES)
 
 
 @CAUSES
@@ -107,7 +107,7 @@ def test_evidence_counts_jobs_and_quotes_one() -> None:
     assert "exit code: 127:0" in finding.evidence[1]
     assert finding.jobs == ("job-0003", "job-0001", "job-0002")
     assert finding.gain_s == pytest.approx(114.8 + 114.8 + 950.8)
-    assert finding.where == "opensees-mp-s3 on stampede3, queue skx"
+    assert finding.where == "opensees-mp-s3 on stampede3, queue skx, study portal"
 
 
 def test_a_long_message_is_quoted_around_what_counts() -> None:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from weft.core.findings.base import Remedy, Rule, Severity
 from weft.core.findings.causes import Cause, rules_of
-from weft.core.findings.failures import STAGED_IN
-from weft.core.findings.together import in_study
-
-_EXPLAIN = Remedy(say="Read the whole story of one of these jobs.", command="weft explain{place} {job}")
-_RESULTS = Remedy(say="See which cases failed, and with which parameters.", command="weft results{place}")
-_MENDED = Remedy(
-    say="Mend the script, try a few cases, then run again what failed.", command="weft run{place} --pilot 4"
+from weft.core.findings.environment import STAGED_IN
+from weft.core.findings.remedies import (
+    AGAIN,
+    CASE_MEMORY,
+    CHECK,
+    CHECKPOINT,
+    EXPLAIN,
+    MEND_AND_TRY,
+    MORE_TIME,
+    RESULTS,
+    RETRY,
+    STAY,
 )
+from weft.core.findings.settings import table
+
 _MEND = Remedy(say="Mend the script, and try it with one case on a development queue.")
 _LESS = Remedy(
-    say="Let fewer cases run at a time, so that each has more memory.", setting=in_study("slots = {fewer}")
+    say="Let fewer cases run at a time, so that each has more memory.",
+    setting=table("tapis", "slots = {fewer}"),
 )
-_MEMORY = Remedy(
-    say="Say what a case needs: weft then runs no more at a time than fit, and gives more after a failure.",
-    setting=in_study('memory = "4 GB"', table="resources"),
-)
-
 _SOLVER = (
     Cause(
         id="no-convergence",
@@ -37,9 +40,9 @@ _SOLVER = (
             ),
             Remedy(
                 say="If it is a result (collapse), have the model write that to its result and exit with 0.",
-                setting=in_study('result = "result.json"', table="model"),
+                setting=table("model", 'result = "result.json"'),
             ),
-            _RESULTS,
+            RESULTS,
         ),
         others=(
             Remedy(
@@ -57,8 +60,8 @@ _SOLVER = (
             Remedy(
                 say="Look for nodes without support or element, and for zero areas, at the parameters that failed."
             ),
-            _RESULTS,
-            _MENDED,
+            RESULTS,
+            MEND_AND_TRY,
         ),
         others=(Remedy(say="Look for nodes without support or element, and for zero areas or stiffnesses."),),
     ),
@@ -72,7 +75,7 @@ _SOLVER = (
                 say="Make the series first, and name its tag: `timeSeries Path 10 -dt 0.01 -filePath motion.txt`, "
                 "then `pattern UniformExcitation 1 1 -accel 10`.",
             ),
-            _MENDED,
+            MEND_AND_TRY,
         ),
         others=(
             Remedy(
@@ -86,7 +89,10 @@ _SOLVER = (
         title="The model names what is not there",
         signs=("unknown-material",),
         cause="A type of material, element or algorithm is unknown to this OpenSees, or a node was never made.",
-        ours=(Remedy(say="Compare its name with the version that the app runs; make nodes first."), _MENDED),
+        ours=(
+            Remedy(say="Compare its name with the version that the app runs; make nodes first."),
+            MEND_AND_TRY,
+        ),
         others=(
             Remedy(say="Compare its name with the version that the app runs; make nodes before elements."),
         ),
@@ -100,7 +106,7 @@ _SOLVER = (
             Remedy(
                 say="Give the variable as a parameter: in a Tcl app, parameters are global variables of their names.",
             ),
-            _MENDED,
+            MEND_AND_TRY,
         ),
         others=(_MEND,),
     ),
@@ -113,13 +119,14 @@ _SOLVER = (
         "all cases, none was run.",
         ours=(
             Remedy(
-                say="Choose an app whose program knows its rank.", setting=in_study('app = "opensees-mp-s3"')
+                say="Choose an app whose program knows its rank.",
+                setting=table("tapis", 'app = "opensees-mp-s3"'),
             ),
             Remedy(
                 say="Or run it as one process.",
-                setting=in_study("nodes = 1", "cores = 1"),
+                setting=table("tapis", "nodes = 1", "cores = 1"),
             ),
-            Remedy(say="Then run again what failed.", command="weft retry{place}"),
+            RETRY,
         ),
     ),
     Cause(
@@ -133,7 +140,7 @@ _SOLVER = (
             ),
             Remedy(
                 say="Cases of one core need no MPI at all: weft runs them side by side.",
-                setting=in_study('command = "python3 model.py {x}"', table="model"),
+                setting=table("model", 'command = "python3 model.py {x}"'),
             ),
         ),
         others=(
@@ -154,10 +161,10 @@ _PROGRAM = (
         ours=(
             Remedy(
                 say="List it among the inputs; each case finds it in its directory, under the same relative path.",
-                setting=in_study('inputs = ["model.tcl", "tables/"]', table="model"),
+                setting=table("model", 'inputs = ["model.tcl", "tables/"]'),
             ),
-            Remedy(say="Look at the study's inputs before the next run.", command="weft check{place}"),
-            _MENDED,
+            CHECK,
+            MEND_AND_TRY,
         ),
         others=(
             Remedy(
@@ -170,7 +177,7 @@ _PROGRAM = (
         title="The Python program was stopped by an error",
         signs=("python-error",),
         cause="It raised an exception that nothing caught.",
-        ours=(_EXPLAIN, _MENDED),
+        ours=(EXPLAIN, MEND_AND_TRY),
         others=(_MEND,),
     ),
     Cause(
@@ -179,12 +186,12 @@ _PROGRAM = (
         signs=("missing-output",),
         cause="The command ended with exit code 0, yet a file of `expect` or `result` is missing or not usable.",
         ours=(
-            _EXPLAIN,
+            EXPLAIN,
             Remedy(
                 say="Have the model write the result as flat JSON with finite numbers, and fail where it cannot.",
-                setting=in_study('result = "result.json"', table="model"),
+                setting=table("model", 'result = "result.json"'),
             ),
-            _MENDED,
+            MEND_AND_TRY,
         ),
     ),
     Cause(
@@ -196,7 +203,7 @@ _PROGRAM = (
             Remedy(
                 say="Print less: set the print flag of the convergence test to 0, and leave the loop after failures."
             ),
-            _MENDED,
+            MEND_AND_TRY,
         ),
     ),
     Cause(
@@ -207,10 +214,10 @@ _PROGRAM = (
         ours=(
             Remedy(
                 say="Try a larger stack, which large Fortran and OpenSees models need.",
-                setting=in_study('setup = ["ulimit -s unlimited"]', table="model"),
+                setting=table("model", 'setup = ["ulimit -s unlimited"]'),
             ),
-            _RESULTS,
-            _EXPLAIN,
+            RESULTS,
+            EXPLAIN,
         ),
         others=(
             Remedy(say="Try a larger stack (`ulimit -s unlimited`) and another version of the program."),
@@ -224,9 +231,9 @@ _PROGRAM = (
         ours=(
             Remedy(
                 say="Build it on a node of the queue, or take the queue for which it was built.",
-                setting=in_study('queue = "QUEUE"'),
+                setting=table("tapis", 'queue = "{queue}"'),
             ),
-            Remedy(say="Then run again what failed.", command="weft retry{place}"),
+            RETRY,
         ),
         others=(Remedy(say="Build it on a node of the queue, or take the queue for which it was built."),),
     ),
@@ -235,11 +242,11 @@ _PROGRAM = (
         title="Programs found no memory",
         signs=("no-memory", "killed"),
         cause="All cases on a node share its memory; when it is used up, requests fail and the kernel ends processes.",
-        ours=(_MEMORY, _LESS, Remedy(say="Then run again what failed.", command="weft retry{place}")),
+        ours=(CASE_MEMORY, _LESS, RETRY),
         others=(
             Remedy(
                 say="Run fewer processes on each node, or take a queue with larger nodes.",
-                setting='"coresPerNode": {fewer}, "execSystemLogicalQueue": "QUEUE"',
+                setting='"coresPerNode": {fewer}, "execSystemLogicalQueue": "{queue}"',
             ),
         ),
     ),
@@ -251,11 +258,8 @@ _SCHEDULER = (
         signs=("time-limit",),
         cause="The job took longer than it had asked for.",
         ours=(
-            Remedy(say="Ask for more time.", setting=in_study("minutes = {longer}")),
-            Remedy(
-                say="Or let cases go on in the next job.",
-                setting=in_study('files = ["state.json"]', table="continue"),
-            ),
+            MORE_TIME,
+            CHECKPOINT,
         ),
         others=(
             Remedy(say="Ask for more time, or put less into one job.", setting='"maxMinutes": {longer}'),
@@ -266,15 +270,7 @@ _SCHEDULER = (
         title="Nodes failed, or were taken for other jobs",
         signs=("preempted", "node-failure"),
         cause="It is the site's doing: the program is not to blame.",
-        ours=(
-            Remedy(
-                say="Nothing is lost but time: the cases run again by themselves.", command="weft run{place}"
-            ),
-            Remedy(
-                say="If it happens often, take a queue whose jobs cannot be preempted.",
-                setting=in_study('queue = "QUEUE"'),
-            ),
-        ),
+        ours=(AGAIN, STAY),
         others=(Remedy(say="Submit again, to a queue whose jobs cannot be preempted."),),
         severity=Severity.WASTE,
     ),

@@ -1,7 +1,7 @@
-"""Failures by what a job found where it ran: its inputs, its environment, its rights, its disks. PURE.
+"""Failures by what a job found where it ran: its inputs, its modules and packages, its rights, its disks. PURE.
 
 One row for each cause; ``causes.py`` says how rows become findings. What the batch system refuses is in
-``refusals.py``, what programs do wrong in ``solvers.py``, what limits end in ``limits.py``, how else jobs end in
+``refusals.py``, what programs do wrong in ``programs.py``, what limits end in ``limits.py``, how else jobs end in
 ``endings.py``.
 """
 
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from weft.core.findings.base import Remedy, Rule
 from weft.core.findings.causes import Cause, rules_of
-from weft.core.findings.together import in_study
+from weft.core.findings.remedies import CHECK, EXPLAIN, RETRY, VENV
+from weft.core.findings.settings import table
 from weft.model import Phase
 
 STAGED_IN = (Phase.PROCESSING_INPUTS, Phase.STAGING_INPUTS)
 """Where a job dies whose inputs are not there."""
-
-RETRY = Remedy(say="Then run again what failed.", command="weft retry{place}")
-EXPLAIN = Remedy(say="Read the whole story of one of these jobs.", command="weft explain{place} {job}")
 
 _INPUTS = (
     Cause(
@@ -30,7 +28,7 @@ _INPUTS = (
                 say="Put back what is gone from the store, and look whether all else is there.",
                 command="weft store refresh{place}",
             ),
-            Remedy(say="Look at the study's inputs before the next run.", command="weft check{place}"),
+            CHECK,
             RETRY,
         ),
         others=(
@@ -53,7 +51,7 @@ _INPUTS = (
         ours=(
             Remedy(
                 say="List the file in the study, and let the model open it by its name in the case's directory.",
-                setting=in_study('shared = ["~/CommunityData/FOLDER/"]', table="model"),
+                setting=table("model", 'shared = ["~/CommunityData/FOLDER/"]'),
             ),
             RETRY,
         ),
@@ -74,7 +72,7 @@ _INPUTS = (
             Remedy(say="Put back what is missing.", command="weft store refresh{place}"),
             Remedy(
                 say="Keep the store in Work, which is not purged.",
-                setting=in_study('store = "tapis://SYSTEM/work2/NUMBER/USER/weft/store"'),
+                setting=table("tapis", 'store = "tapis://{system}/work2/NUMBER/USER/weft/store"'),
             ),
             RETRY,
         ),
@@ -89,9 +87,7 @@ _ENVIRONMENT = (
         ours=(
             Remedy(
                 say="Load what `module spider NAME` on the system names, with the modules that it needs before it.",
-                setting=in_study(
-                    'setup = ["module load gcc/13.2.0", "module load NAME/VERSION"]', table="model"
-                ),
+                setting=table("model", 'setup = ["module load gcc/13.2.0", "module load NAME/VERSION"]'),
             ),
             RETRY,
         ),
@@ -110,9 +106,7 @@ _ENVIRONMENT = (
         ours=(
             Remedy(
                 say="Load the module that brings it, or give its whole path in the command.",
-                setting=in_study(
-                    'setup = ["module load NAME", "export PATH=$WORK/bin:$PATH"]', table="model"
-                ),
+                setting=table("model", 'setup = ["module load NAME", "export PATH=$WORK/bin:$PATH"]'),
             ),
             RETRY,
         ),
@@ -129,13 +123,10 @@ _ENVIRONMENT = (
         signs=("module-missing",),
         cause="The Python of the job is not that of the notebook: it has only what was installed for it.",
         ours=(
-            Remedy(
-                say="Make an environment in Work once, and use it in every job; installing in each job costs minutes.",
-                setting=in_study('setup = ["source $WORK/venv/bin/activate"]', table="model"),
-            ),
+            VENV,
             Remedy(
                 say="For OpenSeesPy in `designsafe-openseespy-s3`, ask the app for TACC's build.",
-                setting=in_study('GET_TACC_OPENSEESPY = "True"', table="tapis.env"),
+                setting=table("tapis.env", 'GET_TACC_OPENSEESPY = "True"'),
             ),
             RETRY,
         ),
@@ -154,9 +145,9 @@ _ENVIRONMENT = (
         ours=(
             Remedy(
                 say="Load the modules that the program was built with; a library of your own goes on LD_LIBRARY_PATH.",
-                setting=in_study(
+                setting=table(
+                    "model",
                     'setup = ["module load gcc/13.2.0", "export LD_LIBRARY_PATH=$WORK/lib:$LD_LIBRARY_PATH"]',
-                    table="model",
                 ),
             ),
             Remedy(
@@ -173,14 +164,11 @@ _ENVIRONMENT = (
     ),
     Cause(
         id="pip-failed",
-        title="pip could not install a package",
+        title="A package could not be installed by pip",
         signs=("pip",),
         cause="The package does not exist for the job's Python, must be compiled there, or the nodes reach no index.",
         ours=(
-            Remedy(
-                say="Install once, on a login node, into an environment in Work, and use that in the jobs.",
-                setting=in_study('setup = ["source $WORK/venv/bin/activate"]', table="model"),
-            ),
+            VENV,
             RETRY,
         ),
         others=(
@@ -197,7 +185,7 @@ _ENVIRONMENT = (
         ours=(
             Remedy(
                 say="Run no more cases at once than there are licences.",
-                setting=in_study("jobs = 1", "slots = {fewer}"),
+                setting=table("tapis", "jobs = 1", "slots = {fewer}"),
             ),
             RETRY,
         ),
@@ -226,7 +214,7 @@ _RIGHTS = (
         ours=(
             Remedy(
                 say="Write into the case's own directory, and keep what is wanted of it.",
-                setting=in_study('keep = ["*.out"]', table="output"),
+                setting=table("output", 'keep = ["*.out"]'),
             ),
             Remedy(say="Have the owner give you the right to read it, or copy it to a place of your own."),
             RETRY,
@@ -265,9 +253,7 @@ _RIGHTS = (
             ),
             Remedy(
                 say="Let cases run on the node's own disk, and keep only what is needed.",
-                setting=in_study('workdir = "node"', table="model")
-                + "\n\n"
-                + in_study('keep = ["*.out"]', table="output"),
+                setting=table("model", 'workdir = "node"') + "\n\n" + table("output", 'keep = ["*.out"]'),
             ),
             RETRY,
         ),
@@ -287,9 +273,11 @@ _RIGHTS = (
         ours=(
             Remedy(
                 say="Let cases run in scratch, which is larger than a node's disk.",
-                setting=in_study('workdir = "scratch"', table="model"),
+                setting=table("model", 'workdir = "scratch"'),
             ),
-            Remedy(say="Or let fewer run at a time, and write less.", setting=in_study("slots = {fewer}")),
+            Remedy(
+                say="Or let fewer run at a time, and write less.", setting=table("tapis", "slots = {fewer}")
+            ),
             RETRY,
         ),
         others=(
@@ -320,11 +308,9 @@ _RIGHTS = (
         ours=(
             Remedy(
                 say="Let each case use as many threads as it has cores.",
-                setting=in_study(
-                    'env = { OMP_NUM_THREADS = "1", OPENBLAS_NUM_THREADS = "1" }', table="model"
-                ),
+                setting=table("model", 'env = { OMP_NUM_THREADS = "1", OPENBLAS_NUM_THREADS = "1" }'),
             ),
-            Remedy(say="Or let fewer run at a time.", setting=in_study("slots = {fewer}")),
+            Remedy(say="Or let fewer run at a time.", setting=table("tapis", "slots = {fewer}")),
             RETRY,
         ),
         others=(
