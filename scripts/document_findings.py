@@ -11,9 +11,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from weft.core.findings import TABLE
 from weft.core.findings.base import Rule, Severity
 from weft.core.findings.endings import ENDINGS, Ending
+from weft.core.findings.table import TABLE
 from weft.core.findings.weighing import LEAST_S, LEAST_SHARE, LEAST_SU
 from weft.core.quantities import share
 

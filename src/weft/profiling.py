@@ -130,8 +130,8 @@ def _has_ended_jobs(path: Path, known: int) -> bool:
 def _analysis(
     title: str, profile: Profile, problems: Sequence[str], study: Study | None, place: str
 ) -> Analysis:
-    from weft.core.findings import find
     from weft.core.findings.base import Scene
+    from weft.core.findings.table import find
     from weft.core.jobtable import table
     from weft.core.normal import drifts, normal_of, outliers
     from weft.tapis.sites import queue_facts

@@ -7,8 +7,8 @@ import re
 from tests.docs.pages import DOCS
 from tests.docs.test_references import script
 
-from weft.core.findings import TABLE
 from weft.core.findings.endings import ENDINGS
+from weft.core.findings.table import TABLE
 
 TEXT = (DOCS / "findings.md").read_text(encoding="utf-8")
 

@@ -127,7 +127,7 @@ EXAMPLES: dict[str, Example] = {
     "job-near-its-limit": _one({"running_s": 3241.0}, {"running_s": 3240.0}),
     "too-many-cases-in-a-job": _one(jobsize.LARGE, {"cases": 4999}, {"running_s": 21_599.0}),
     # What is read and written
-    "large-logs": _one({**writing.PRINTS, "written_bytes": 480 * 10_000_001}, {"written_bytes": 480 * 10_000_000}),
+    "large-logs": _one({"printed_bytes": 480 * 10_000_001}, {"printed_bytes": 480 * 10_000_000}),
     "written-and-dropped": _one(
         {**writing.DROPS, "written_bytes": 480 * 50_000_001}, {"written_bytes": 480 * 50_000_000}, {"files_kept": 481}
     ),

@@ -8,8 +8,8 @@ from typing import Any
 from tests.core.scenes import scene
 
 from weft.cli.main import COMMANDS
-from weft.core.findings import TABLE
 from weft.core.findings.base import Finding, Remedy
+from weft.core.findings.table import TABLE
 from weft.core.normal import Baseline, Normal
 from weft.store import studyfile
 from weft.store.tomlfile import parse

@@ -12,8 +12,8 @@ from tests.conftest import count
 from tests.core.findings.examples import EXAMPLES
 from tests.core.scenes import ORDINARY, jobs, scene
 
-from weft.core.findings import TABLE, find
 from weft.core.findings.base import Rule, Scene
+from weft.core.findings.table import TABLE, find
 from weft.core.jobtable import schema
 
 RULES = pytest.mark.parametrize("rule", TABLE, ids=[rule.id for rule in TABLE])

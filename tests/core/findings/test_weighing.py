@@ -15,8 +15,8 @@ from tests.core.findings.lost import FOREIGN, RECORDED, doable
 from tests.core.findings.using import study
 from tests.core.scenes import scene
 
-from weft.core.findings import find
 from weft.core.findings.base import Finding, Scene, Severity
+from weft.core.findings.table import find
 from weft.core.findings.weighing import settings_of
 from weft.core.jobtable import schema
 from weft.tapis.sites import queue_facts

@@ -4,7 +4,7 @@ How it works. A rule (``base.Rule``) is given a scene: the table of jobs, what i
 the queues, and the study if there is one. It says by polars expressions which jobs it means (``measures``), and
 ``alike`` puts together those that one remedy helps: jobs of one study, app, system and queue. For each such group it
 tells one finding: figures as evidence, a cause, remedies (``remedies``, ``settings``), and what they would gain.
-``find`` asks all rules, and ``weighing`` makes one list of it. ``docs/findings.md`` is written from the table.
+``table.find`` asks all rules, and ``weighing`` makes one list of it. ``docs/findings.md`` is written from the table.
 
 The rules, in the order of a job's life:
 
@@ -15,59 +15,3 @@ The rules, in the order of a job's life:
   ``refusals`` by the batch system, of its ``programs``; by ``limits`` of time and memory; else by the table of
   ``endings`` (``ended``); what became of cases is ``unfinished`` (``failed``: the jobs, and what they said last)
 """
-
-from msgspec import structs
-
-from weft.core.findings import (
-    archiving,
-    charging,
-    cores,
-    ended,
-    environment,
-    jobsize,
-    limits,
-    programs,
-    queueing,
-    refusals,
-    requests,
-    slots,
-    staging,
-    starting,
-    unfinished,
-    waiting,
-    writing,
-)
-from weft.core.findings.base import Finding, Rule, Scene
-from weft.core.findings.weighing import weighed
-
-__all__ = ["TABLE", "find"]
-
-TABLE: tuple[Rule, ...] = (
-    *waiting.RULES,
-    *staging.RULES,
-    *starting.RULES,
-    *queueing.RULES,
-    *archiving.RULES,
-    *charging.RULES,
-    *environment.RULES,
-    *refusals.RULES,
-    *programs.RULES,
-    *limits.RULES,
-    *ended.RULES,
-    *unfinished.RULES,
-    *requests.RULES,
-    *cores.RULES,
-    *slots.RULES,
-    *jobsize.RULES,
-    *writing.RULES,
-)
-"""Every finding there is; docs/findings.md is written from it."""
-
-_BY_ID = {rule.id: rule for rule in TABLE}
-
-
-def find(scene: Scene) -> list[Finding]:
-    """All findings, the worst and dearest first; the same for the same scene."""
-    # In one piece: of a table in thousands of pieces every rule would take a hundred times as long.
-    scene = structs.replace(scene, jobs=scene.jobs.rechunk())
-    return weighed((finding for rule in TABLE for finding in rule.find(scene)), _BY_ID)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_CASES = 8
 """Cases of a job below which nothing is said of what cases write."""
 LARGE_LOG = 10e6
-"""Bytes that a case writes and leaves in no file, above which it prints a lot."""
+"""Bytes that a case prints, above which it prints a lot."""
 MUCH_WRITTEN = 50e6
 """Bytes that a case writes, above which it matters that hardly any of it is kept…"""
 LITTLE_KEPT = 0.1
@@ -80,21 +80,12 @@ def _on_shared_disk(scene: Scene) -> pl.Expr:
 
 
 def large_logs(scene: Scene) -> Iterator[Finding]:
-    import polars as pl
-
-    found = (
-        of_cases(least=LEAST_CASES) & (pl.col("files_written") == 0) & (_each("written_bytes") > LARGE_LOG)
-    )
-    for group in alike(scene.jobs, found, "written_bytes", **sums("written_bytes", "recorded")):
-        written, cases = group["written_bytes"], group["recorded"]
+    found = of_cases(least=LEAST_CASES) & (_each("printed_bytes") > LARGE_LOG)
+    for group in alike(scene.jobs, found, "printed_bytes", **sums("printed_bytes", "recorded")):
+        printed, cases = group["printed_bytes"], group["recorded"]
         yield group.finding(
             LARGE_LOGS,
-            evidence=[
-                (
-                    f"{count(round(cases), 'case')} wrote {size(written)}, {size(written / cases)} each, and "
-                    "left no file: all but what they removed again was printed"
-                )
-            ],
+            evidence=[f"{count(round(cases), 'case')} printed {size(printed)}, {size(printed / cases)} each"],
             cause="Output on the screen is written line by line, which slows a program down; of a long log only "
             "its two ends are kept.",
             remedies=[
@@ -108,8 +99,7 @@ LARGE_LOGS = Rule(
     id="large-logs",
     title="Cases print a lot",
     severity=Severity.NOTE,
-    rule=f"At least {LEAST_CASES} cases of a job wrote more than {size(LARGE_LOG)} each on average, and left "
-    "no file.",
+    rule=f"At least {LEAST_CASES} cases of a job printed more than {size(LARGE_LOG)} each on average.",
     remedy="A model that prints less; `log` in `[output]`.",
     find=large_logs,
 )
