@@ -114,7 +114,7 @@ BAD: list[tuple[str, bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "why"), BAD)
+@pytest.mark.parametrize(("name", "content", "why"), BAD, ids=[str(n) for n in range(len(BAD))])
 def test_what_is_bad_is_refused_and_nothing_written(
     tmp_path: Path, folder: Path, name: str, content: bytes, why: str
 ) -> None:
