@@ -2,7 +2,10 @@
 # `make PYTHON=python3.12 demo` chooses the interpreter that the environment is made from.
 
 PYTHON ?= python3
+# Most tests wait for something, so a few run at a time; those of one file one after another, in one process.
+WORKERS ?= 3
 BIN := .venv/bin
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 # PIP_CONSTRAINT rather than --constraint: it holds the build tools too. Relative, since pip splits it at spaces.
 PIP_INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip --disable-pip-version-check install --quiet --editable
 
@@ -27,10 +30,10 @@ debian:
 	-@scripts/debian-packages slurmctld slurmd slurm-client slurmdbd munge mariadb-server postgresql acl unzip python3-tk chromium
 
 test: debian .venv/installed-all,dev ## the tests, with reduced counts
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 prove: debian .venv/installed-all,dev ## the tests, with full counts
-	WEFT_PROVE=1 $(BIN)/python -m pytest
+	WEFT_PROVE=1 $(PYTEST)
 
 bench: .venv/installed-bench,plots,serve,tapis ## measure the promised figures; GNU parallel is wanted for comparison
 	-@scripts/debian-packages parallel

@@ -27,9 +27,9 @@ exit code is 5 if an item failed, else 0. Nothing is changed, and only the last 
 fails, and tells the first warnings in a line each. `weft run --no-check` leaves the list out. Jobs that are at work
 already are looked after in any case.
 
-`weft check --fix` mends what needs no decision: it shows the difference to the study file, or the command that it would
-run, and asks; `--yes` agrees beforehand. Comments, order and line ends stay as they are. A change after which the file
-would be no study is not made. A second `--fix` finds nothing left to do.
+`weft check --fix` mends what needs no decision: it shows the difference to the study file, says what else it
+would do, and asks; `--yes` agrees beforehand. Comments, order and line ends stay as they are. A change after which the
+file would be no study is not made. A second `--fix` finds nothing left to do.
 
 In a notebook, `Study.check()` gives the same list:
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
+
+# How long one example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile(
+    "weft", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("weft")
 
 pytest_plugins = ["tests.slurm", "tests.postgresql"]
 

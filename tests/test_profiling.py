@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -84,7 +87,104 @@ def test_broken_lines_are_told_and_the_rest_is_profiled(tmp_path: Path) -> None:
     assert found.profile.totals.jobs >= 2
     assert len(found.problems) == profiling.LINES_TOLD + 1
     assert found.problems[0].startswith(f"{file}:4: ")
-    assert "more lines" in found.problems[-1]
+    assert "5 more" in found.problems[-1]
+
+
+def test_a_journal_is_known_by_any_of_its_first_lines(tmp_path: Path) -> None:
+    file = told(tmp_path)
+    file.write_bytes(b"garbage\n" + file.read_bytes())
+    found = profiling.of_files([file])
+    assert found.profile.totals.jobs == 3
+    assert [problem.startswith(f"{file}:1: ") for problem in found.problems] == [True]
+
+
+def test_a_journal_of_a_newer_weft_is_refused(tmp_path: Path) -> None:
+    file = told(tmp_path)
+    file.write_bytes(file.read_bytes().replace(b'"format":1', b'"format":99', 1))
+    with pytest.raises(FolderError, match="newer weft") as problem:
+        profiling.of_files([file])
+    assert str(file) in str(problem.value)
+    found = profiling.of_files([file, RECORDED])
+    assert found.profile.totals.jobs == 1
+    assert "newer weft" in found.problems[0]
+
+
+@pytest.mark.parametrize("content", ["history", "journal"])
+def test_a_pipe_is_read_once(tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = RECORDED if content == "history" else told(tmp_path)
+    expected = profiling.of_files([source]).profile.totals.jobs
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(source.read_bytes()))
+    writer.start()
+    assert profiling.of_files([pipe]).profile.totals.jobs == expected
+    writer.join()
+    with source.open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert profiling.of_files([Path("-")]).profile.totals.jobs == expected
+
+
+def test_whether_a_broken_file_is_fatal_does_not_depend_on_what_is_wrong_with_it(tmp_path: Path) -> None:
+    newer, diary, broken = (tmp_path / name for name in ("newer.jsonl", "diary.txt", "broken.json"))
+    newer.write_text('{"event":"Opened","at":1.7e9,"format":99,"name":"s","key":"k","weft":"9"}\n')
+    diary.write_text("Dear diary\n")
+    broken.write_text("[")
+    bad = [newer, diary, broken, tmp_path, tmp_path / "none"]
+    for each in bad:
+        for files in ([each, RECORDED], [RECORDED, each]):
+            found = profiling.of_files(files)
+            assert found.profile.totals.jobs == 1
+            assert [str(each) in problem for problem in found.problems] == [True]
+        with pytest.raises(WeftError, match=re.escape(str(each))):
+            profiling.of_files([each])
+    with pytest.raises(WeftError) as all_of_them:
+        profiling.of_files(bad)
+    assert all(str(each) in str(all_of_them.value) for each in bad)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("12|COMPLETED\n", "no line names its columns"),
+        (SACCT.replace("|", ","), "separated .* by commas"),
+        (SACCT.replace("|", "  "), "separated .* by blanks"),
+        ("JobID|State\n", "no rows"),
+        ("JobID|State\n" + "x|y\n" * 3000, r"line 2: 'x' is no job's id.*2,999 more"),
+    ],
+)
+def test_the_reason_is_told(tmp_path: Path, content: str, reason: str) -> None:
+    file = tmp_path / "table.txt"
+    file.write_text(content)
+    with pytest.raises(WeftError, match=reason):
+        profiling.of_files([file])
+
+
+def test_few_problems_of_a_file_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    table, lines = tmp_path / "table.txt", tmp_path / "lines.json"
+    table.write_text(SACCT + "rubbish\n" * 3000)
+    lines.write_text('{"a": 1}\n' * 6000)
+    found = profiling.of_files([table, lines])
+    assert found.profile.totals.jobs == 1
+    assert len(found.problems) == 2 * (profiling.LINES_TOLD + 1)
+    assert f"{table}: 2,995 more" in found.problems[profiling.LINES_TOLD]
+    assert f"{lines}: 5,995 more" in found.problems[-1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_windows_wrote_is_read(tmp_path: Path, encoding: str) -> None:
+    for name, text in (("table.txt", SACCT), ("history.json", RECORDED.read_text())):
+        (tmp_path / name).write_text(text, encoding=encoding)
+        assert profiling.of_files([tmp_path / name]).profile.totals.jobs == 1
+
+
+def test_open_jobs_of_a_file_do_not_last_until_those_of_another(tmp_path: Path) -> None:
+    head = "JobID|Partition|Submit|Eligible|Start|End|ElapsedRaw|State\n"
+    winter, summer = tmp_path / "winter", tmp_path / "summer"
+    winter.write_text(f"{head}1|skx|1767225600|1767225600|1767229200|Unknown|3600|RUNNING\n")
+    summer.write_text(f"{head}9|skx|1780272000|1780272000|1780275600|1780279200|3600|COMPLETED\n")
+    found = profiling.of_files([winter, summer])
+    assert found.jobs["running_s"].to_list() == [3600, 3600]
+    assert found.profile.totals.wall_s == 4 * 3600
 
 
 @pytest.mark.parametrize("content", ["", "Dear diary,\ntoday I was a job.\n", "\x00\xff"])

@@ -5,6 +5,7 @@ Nothing here needs an event loop or minds a running one: ``run`` blocks, and eve
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -73,6 +74,8 @@ class Study:
             raise UsageError(
                 f"jobs cannot be packed by {prefer!r}", hint=f"choose one of {', '.join(model.PREFERENCES)}"
             )
+        if max_su is not None and not 0 < max_su < math.inf:
+            raise UsageError(f"a run cannot cost at most {max_su} SU", hint="give a finite number above 0")
         given = {"backend": on, "prefer": prefer, "max_su": max_su}
         study = cls.__new__(cls)
         study._set(structs.replace(load(path), **{name: value for name, value in given.items() if value}))
@@ -101,9 +104,14 @@ class Study:
 
     def plan(self, *, tapis: Any = None) -> Planned:
         """What a run would do now; changes nothing."""
+        from weft.foresight import without_effect
+
         backend = backend_for(self.spec, self.folder, tapis)
         backend.prepare()
-        return structs.replace(self._forecast(backend), notes=backend.notes)
+        idle = without_effect(self.spec, backend.limits)
+        planned = self._forecast(backend)
+        notes = (*backend.notes, *([idle] if idle else ()), *planned.notes)
+        return structs.replace(planned, notes=notes)
 
     def check_cost(self, planned: Planned, *, tapis: Any = None) -> None:
         """See that what is planned costs no more than the study allows (run.max_su); raises CheckFailed."""
@@ -188,7 +196,9 @@ class Study:
         planned = forecast(
             self.spec, self.cases, state, now, limits
         )  # the state has what is new from here on
-        return as_chosen(planned, foresee(self.spec, state, backend), limits.charge)
+        warnings: list[str] = []
+        chosen = as_chosen(planned, foresee(self.spec, state, backend, warnings), limits.charge)
+        return structs.replace(chosen, notes=tuple(warnings))
 
     def results(self, kind: str = "pandas", *, all_cases: bool = False) -> Any:
         """The results table, one row per case, as it stands; ``kind`` is "pandas" or "polars"."""

@@ -22,40 +22,56 @@ from weft.model import Bundle, Kind, Limits, Study
 class Foresight:
     """Foretells a run once: before its first job, or after its pilot, which tells how long a case takes."""
 
-    def __init__(self, study: Study, backend: Backend) -> None:
-        self._study, self._backend = study, backend
+    def __init__(self, study: Study, backend: Backend, warnings: list[str]) -> None:
+        self._study, self._backend, self._warnings = study, backend, warnings
         self._told = False
 
     def __call__(self, state: State, actions: Sequence[Action]) -> AnyEvent | None:
-        """The prediction, if jobs are about to be planned and there is one; a hold if it would cost too much."""
+        """The prediction, if jobs are about to be planned and there is one; a hold if it would cost too much.
+
+        A guess that ``weft plan`` does not show is none.
+        """
         new = [action.bundle for action in actions if isinstance(action, Submit) and not action.job]
         if self._told or not new or new[0].kind is Kind.PILOT or (new[0].kind is Kind.BEFORE and state.pilot):
             return None
         self._told = True
-        found = foresee(self._study, state, self._backend)
+        found = foresee(self._study, state, self._backend, self._warnings)
         try:
             check_cost(self._study, found, new, self._backend.limits)
         except CheckFailed as problem:
             return ev.Held(at=time.time(), why=problem.what, hint=f"{problem.hint}; then `weft retry`")
-        return predicted(found, time.time()) if found is not None else None
+        return predicted(found, time.time()) if found is not None and found.told else None
 
 
-def foresee(study: Study, state: State, backend: Backend) -> Ways | None:
-    """The ways to run what is left, with what each will take; None where there is nothing to go by."""
+def foresee(study: Study, state: State, backend: Backend, warnings: list[str]) -> Ways | None:
+    """The ways to run what is left, with what each will take; None where there is nothing to go by.
+
+    To the warnings is added why the user's history could not be read.
+    """
     given = backend.given
     limits = backend.limits
-    learnt = remembered(given, limits)
+    learnt, warning = remembered(given, limits)
+    warnings += [warning] if warning else []
     return ways(study, state, limits, learnt, given, bytes_in=_bytes_in(study))
 
 
-def remembered(given: Allotment, limits: Limits) -> Experience:
-    """What the user's history teaches of such jobs; nothing where it cannot be read, since a run needs none."""
-    from weft.store.history import History
+def remembered(given: Allotment, limits: Limits) -> tuple[Experience, str]:
+    """What the user's history teaches of such jobs; nothing, and why, where it cannot be read.
+
+    Raises nothing, waits for no more than a moment, and changes nothing.
+    """
+    from weft.store.history import WHEN_FORETELLING, History, in_short
 
     key = (given.app, given.system, given.queue)
-    with contextlib.suppress(WeftError), History() as history:
-        return experience(history.jobs(app=key[0], system=key[1], queue=key[2]), key, limits)
-    return Experience()
+    so = "so the prediction does without it"
+    try:
+        with History(patience=WHEN_FORETELLING, mends=False) as history:
+            jobs = history.jobs(app=key[0], system=key[1], queue=key[2])
+        return experience(jobs, key, limits), ""
+    except WeftError as problem:
+        return Experience(), in_short(problem, so)
+    except Exception as error:  # a run needs no history: not even a fault of ours in reading it may stop one
+        return Experience(), f"the history of jobs cannot be read, {so}: {type(error).__name__}: {error}"
 
 
 def check_cost(study: Study, found: Ways | None, bundles: Sequence[Bundle], limits: Limits) -> None:
@@ -80,6 +96,13 @@ def check_cost(study: Study, found: Ways | None, bundles: Sequence[Bundle], limi
         least = f"the cheapest way ({jobs:,} at once) costs up to {cheapest.forecast.su[2]:,.2f} SU"
         hint = f"{least}: --cheapest takes it" if cheapest is not found.chosen else f"{least}: {hint}"
     raise CheckFailed(f"this run may cost {most:,.2f} SU", where=where, hint=hint)
+
+
+def without_effect(study: Study, limits: Limits) -> str:
+    """What to say of a limit on service units where there are none; empty otherwise."""
+    if study.max_su is None or limits.charge is not None:
+        return ""
+    return f"--max-su has no effect: nothing is charged on {study.backend}"
 
 
 def _bytes_in(study: Study) -> int:

@@ -5,14 +5,15 @@ What is normal for the user is looked up in the history of ended jobs, and what 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gc
-import heapq
 import itertools
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,20 +21,23 @@ from weft.core import events as ev
 from weft.core.analysis import Analysis
 from weft.core.critical import critical_path
 from weft.core.events import AnyEvent
-from weft.core.profile import Profile, profile_of
+from weft.core.profile import Profile, profile_of, profile_of_books
 from weft.errors import WeftError
-from weft.model import Study
+from weft.model import Status, Study
 from weft.store import journal
 from weft.store.folder import StudyFolder, disk_problem
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from weft.tapis.session import Session
 
 _NO_FACT = (msgspec.DecodeError, UnicodeDecodeError)
 LINES_TOLD = 5
-"""So many lines of a file that could not be read are told of."""
+"""So many parts of a file, or jobs of a service, that could not be read are told of."""
+FIRST_LINES = 20
+"""A journal is known by any of these."""
+STDIN = "-"
+"""In the place of a file's name."""
+_HOLDS = "give a history as Tapis has it (JSON), what `sacct --parsable2` prints, or a journal.jsonl"
 
 
 @contextlib.contextmanager
@@ -51,16 +55,18 @@ def _without_collecting() -> Iterator[None]:
 @_without_collecting()
 def of_study(study: Study, folder: StudyFolder, *, place: str = "") -> Analysis:
     """Where the time of a study went, by its journal; ``place`` is how commands name it, with a blank before it."""
-    from weft.core.cost import actual
+    from weft.core.foretold import actual
     from weft.store.results import build_table
 
     profile = profile_of(journal.read(folder.journal))
-    found = _remembered(_analysis(study.name, profile, (), study, place))
+    cases = build_table(folder.journal, study)
+    mended = cases.height > 0 and bool((cases["status"] == Status.DONE.value).all())
+    found = _analysis(study.name, profile, keep=True, study=study, place=place, mended=mended)
     return msgspec.structs.replace(
         found,
         waited=critical_path(profile.jobs),
         actual=actual(journal.read(folder.journal), profile),
-        cases=build_table(folder.journal, study),
+        cases=cases,
         parameters={name: parameter.values for name, parameter in study.parameters.items()},
     )
 
@@ -71,7 +77,8 @@ def of_tapis(session: Session, uuids: Iterable[str]) -> Analysis:
     from weft.tapis import histories
 
     found, problems = histories.read_all(session, uuids)
-    return _remembered(of_profile(histories.profile(found), [str(problem) for _, problem in problems]))
+    told = _capped([problem for _, problem in problems], "Tapis")
+    return of_profile(histories.profile(found), told, keep=True)
 
 
 @_without_collecting()
@@ -79,44 +86,53 @@ def of_slurm(ids: Sequence[str], *, since: float | None = None) -> Analysis:
     """Where the time of these jobs went by the accounts of this machine's Slurm; none named: of all of the user's."""
     from weft.schedulers import accounting
 
-    facts, notes = accounting.facts_of(accounting.ask(ids, since=since))
-    return _remembered(of_profile(profile_of(facts), notes))
+    asked = time.time()
+    facts, notes = accounting.facts_of(accounting.ask(ids, since=since), asked)
+    return of_profile(profile_of(facts), _capped([WeftError(note) for note in notes], "sacct"), keep=True)
 
 
 @_without_collecting()
 def of_files(paths: Iterable[Path]) -> Analysis:
     """Where the time of the jobs in these files went: journals, histories as Tapis gives them, tables of sacct.
 
-    They may be anybody's, and are not remembered.
+    ``-`` is standard input. They may be anybody's, and are not remembered. What cannot be read is told of; raises
+    WeftError if nothing can be read at all.
     """
-    problems: list[str] = []
-    facts = heapq.merge(*(_facts(path, problems) for path in paths), key=lambda fact: fact.at)
-    profile = profile_of(facts)
-    return of_profile(profile, problems)
+    reading = _Reading()
+    profile = profile_of_books(reading.books(paths))
+    if reading.problems and not reading.told:
+        if len(reading.problems) == 1:
+            raise reading.problems[0]
+        raise WeftError("\n".join(map(str, reading.problems)))
+    return of_profile(profile, reading.problems)
 
 
-def of_profile(profile: Profile, problems: Sequence[str] = ()) -> Analysis:
-    """The analysis of jobs that are of no study at hand."""
+def of_profile(profile: Profile, problems: Sequence[WeftError] = (), *, keep: bool = False) -> Analysis:
+    """The analysis of jobs that are of no study at hand; with ``keep``, the user's history has them from now on."""
     apps = sorted({job.given.app for job in profile.jobs})
     count = len(profile.jobs)
     of = f" of {apps[0]}" if len(apps) == 1 and apps[0] else ""
     title = profile.name or f"{count:,} job{'' if count == 1 else 's'}{of}"
-    return _analysis(title, profile, problems, None, "")
+    return _analysis(title, profile, [str(problem) for problem in problems], keep=keep)
 
 
 @_without_collecting()
 def remember(folder: StudyFolder, known: int = 0) -> list[str]:
     """Put the ended jobs of a study into the user's history; returns a warning if that cannot be.
 
-    Costs nothing where no job has ended since the journal had so many bytes.
+    Costs nothing where no job has ended since the journal had so many bytes. Raises nothing.
     """
-    if not _has_ended_jobs(folder.journal, known):
-        return []
-    from weft.core.jobtable import table
-    from weft.store import history
+    try:
+        if not _has_ended_jobs(folder.journal, known):
+            return []
+        from weft.core.jobtable import table
+        from weft.store import history
 
-    jobs = profile_of(journal.read(folder.journal)).jobs
-    warning = history.remember(table(jobs))
+        jobs = profile_of(journal.read(folder.journal)).jobs
+        warning = history.remember(table(jobs))
+    except Exception as error:
+        # The run has done its work: whatever goes wrong here, even by a fault of ours, is worth no more than a word.
+        warning = f"the jobs of this run are not in your history: {type(error).__name__}: {error}"
     return [warning] if warning else []
 
 
@@ -128,18 +144,20 @@ def _has_ended_jobs(path: Path, known: int) -> bool:
 
 
 def _analysis(
-    title: str, profile: Profile, problems: Sequence[str], study: Study | None, place: str
+    title: str, profile: Profile, problems: Sequence[str] = (), *, keep: bool = False, **of_the_study: Any
 ) -> Analysis:
+    """``of_the_study`` are the fields of the scene that only a study has."""
     from weft.core.findings.base import Scene
     from weft.core.findings.table import find
     from weft.core.jobtable import table
     from weft.core.normal import drifts, normal_of, outliers
+    from weft.store import history
     from weft.tapis.sites import queue_facts
 
     jobs = table(profile.jobs)
-    known, warnings = _all_known(jobs)
+    known, warning = history.recall(jobs, keep=keep)
     usual = normal_of(known)
-    scene = Scene(jobs=jobs, normal=usual, queues=queue_facts(), study=study, place=place)
+    scene = Scene(jobs=jobs, normal=usual, queues=queue_facts(), **of_the_study)
     return Analysis(
         title=title,
         made=time.time(),
@@ -148,44 +166,93 @@ def _analysis(
         findings=find(scene),
         outliers=outliers(jobs, usual),
         drifts=drifts(known),
-        problems=(*problems, *warnings),
+        problems=(*problems, *([warning] if warning else ())),
     )
-
-
-def _remembered(found: Analysis) -> Analysis:
-    """The same, and its ended jobs are in the user's history; a warning if that cannot be."""
-    from weft.store import history
-
-    warning = history.remember(found.jobs)
-    return msgspec.structs.replace(found, problems=(*found.problems, warning)) if warning else found
-
-
-def _all_known(jobs: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """These jobs and those of the user's history, each once; and a warning if there is no history to be read."""
-    from weft.store import history
-
-    try:
-        with history.History() as past:
-            known = past.jobs()
-    except WeftError as problem:
-        return jobs, [str(problem)]
-    return history.together(known, jobs), []
 
 
 # Files
 
 
-def _facts(path: Path, problems: list[str]) -> Iterator[AnyEvent]:
-    """The facts in a file of any of the known kinds, one after the other; what cannot be read is told of."""
-    try:
-        with path.open("rb", buffering=1 << 20) as file:
-            first = file.readline()
-            if _is_fact(first):
-                yield from _journaled(path, itertools.chain([first], file), problems)
-            else:
-                yield from _foreign(path, first + file.read(), problems)
-    except OSError as error:
-        raise disk_problem(error, path) from error
+class _Reading:
+    """Files of any of the known kinds, each read once and only forwards: it may be a pipe."""
+
+    def __init__(self) -> None:
+        self.problems: list[WeftError] = []
+        self.told = False
+        """Some file told something, if only that there is nothing."""
+
+    def books(self, paths: Iterable[Path]) -> Iterator[Iterable[AnyEvent]]:
+        """The facts in each journal; then those of all other files together, in the order of time."""
+        others: list[AnyEvent] = []
+        for path in paths:
+            with self._telling(path), _opened(path) as file:
+                head = list(itertools.islice(file, FIRST_LINES))
+                for line in head:
+                    if b'"Opened"' in line:
+                        journal.refuse_newer(line, _name(path))
+                if any(_is_fact(line) for line in head):
+                    yield self._journaled(path, itertools.chain(head, file))
+                else:
+                    others += self._foreign(_name(path), b"".join([*head, *file]))
+        yield sorted(others, key=lambda fact: fact.at)
+
+    @contextlib.contextmanager
+    def _telling(self, path: Path) -> Iterator[None]:
+        """What goes wrong with this file is a problem among others."""
+        try:
+            yield
+        except OSError as error:
+            self.problems.append(disk_problem(error, path))
+        except WeftError as problem:
+            self.problems.append(problem)
+
+    def _journaled(self, path: Path, lines: Iterable[bytes]) -> Iterator[AnyEvent]:
+        with self._telling(path):
+            yield from self._facts(_name(path), lines)
+
+    def _facts(self, name: str, lines: Iterable[bytes]) -> Iterator[AnyEvent]:
+        broken: list[WeftError] = []
+        count = 0
+        for number, line in enumerate(lines, 1):
+            try:
+                fact = ev.decode(line)
+            except _NO_FACT as error:
+                count += 1
+                if count <= LINES_TOLD:
+                    broken.append(WeftError(f"no fact of a job: {error}", where=f"{name}:{number}"))
+                continue
+            self.told = True
+            yield fact
+        self.problems += _capped(broken, name, count)
+
+    def _foreign(self, name: str, data: bytes) -> list[AnyEvent]:
+        from weft.schedulers import accounting
+        from weft.tapis import histories
+
+        data = _in_utf8(data)
+        if data.lstrip()[:1] in (b"[", b"{"):
+            found, broken = histories.from_data(data, name)
+            self.told = self.told or bool(found) or not broken
+            self.problems += _capped([problem for _, problem in broken], name)
+            return histories.facts(found)
+        facts, notes = accounting.facts_of(data.decode(errors="replace"))
+        if not facts:
+            why = "; ".join(notes[:1]) or "it is empty, or has no rows"
+            more = f"; {len(notes) - 1:,} more lines are none" if len(notes) > 1 else ""
+            raise WeftError(f"the file tells of no job: {why}{more}", where=name, hint=_HOLDS)
+        self.told = True
+        self.problems += _capped([WeftError(note, where=name) for note in notes], name)
+        return facts
+
+
+def _opened(path: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
+    if str(path) == STDIN:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return path.open("rb", buffering=1 << 20)
+
+
+def _name(path: Path) -> str:
+    return "stdin" if str(path) in (STDIN, "/dev/stdin") else str(path)
 
 
 def _is_fact(line: bytes) -> bool:
@@ -196,30 +263,20 @@ def _is_fact(line: bytes) -> bool:
     return True
 
 
-def _journaled(path: Path, lines: Iterable[bytes], problems: list[str]) -> Iterator[AnyEvent]:
-    broken = 0
-    for number, line in enumerate(lines, 1):
-        try:
-            yield ev.decode(line)
-        except _NO_FACT as error:
-            broken += 1
-            if broken <= LINES_TOLD:
-                problems.append(f"{path}:{number}: no fact of a job: {error}")
-    if broken > LINES_TOLD:
-        problems.append(f"{path}: {broken - LINES_TOLD:,} more lines are none")
+def _in_utf8(data: bytes) -> bytes:
+    """The same without marks of the byte order; what Windows wrote in UTF-16 is recoded."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
-def _foreign(path: Path, data: bytes, problems: list[str]) -> list[AnyEvent]:
-    from weft.schedulers import accounting
-    from weft.tapis import histories
-
-    if data.lstrip()[:1] in (b"[", b"{"):
-        found, broken = histories.from_files([path])
-        problems += [str(problem) for _, problem in broken]
-        return histories.facts(found)
-    facts, notes = accounting.facts_of(data.decode(errors="replace"))
-    if not facts:
-        hint = "give a history as Tapis has it (JSON), what `sacct --parsable2` prints, or a journal.jsonl"
-        raise WeftError("the file tells of no job", where=str(path), hint=hint)
-    problems += [f"{path}: {note}" for note in notes]
-    return facts
+def _capped(problems: Sequence[WeftError], where: str, count: int = 0) -> list[WeftError]:
+    """The first of them, each hint once, and how many more there are; ``count`` is of all, where these are not."""
+    told: list[WeftError] = []
+    for each in problems[:LINES_TOLD]:
+        again = each.hint and any(each.hint == before.hint for before in told)
+        told.append(WeftError(each.what, where=each.where) if again else each)
+    more = max(count, len(problems)) - len(told)
+    if more > 0:
+        told.append(WeftError(f"{more:,} more could not be read", where=where))
+    return told

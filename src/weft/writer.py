@@ -67,6 +67,7 @@ def write(
     else:
         _ = backend.limits  # can it be spoken to? What is asked for must not come true later, unexpectedly
     folder.make()
+    warnings: list[str] = []
     first = True
     while first or requests.waiting(folder.requests):
         # Again where something was asked for in the moment between the last look and letting go of the lease.
@@ -74,7 +75,7 @@ def write(
             taken_at = time.time()
             state = journal.replay(folder.journal)
             _require_one_backend(study, state)
-            engine = _engine(study, cases, folder, state, backend, lease, watch)
+            engine = _engine(study, cases, folder, state, backend, lease, watch, warnings)
             try:
                 if first and run:
                     engine.drain_requests(taken_at)  # what was asked before this run began does not stop it
@@ -86,7 +87,8 @@ def write(
             finally:
                 engine.close()
         first = False
-    return _summary(study, state, backend, settled=todo.settled(study, state))
+    summary = _summary(study, state, backend, settled=todo.settled(study, state))
+    return structs.replace(summary, warnings=tuple(warnings))
 
 
 def _summary(study: Study, state: State, backend: Backend, *, settled: bool = False) -> Summary:
@@ -112,6 +114,7 @@ def _engine(
     backend: Backend,
     lease: Lease,
     watch: Watch | None,
+    warnings: list[str],
 ) -> Engine:
     """The loop over an open journal, which begins with its first fact."""
 
@@ -133,7 +136,7 @@ def _engine(
         unpack_before=lambda job: unpack_job(folder, job, folder.before),
         changed_inputs=changed_inputs,
         watch=paced,
-        foresee=Foresight(study, backend),
+        foresee=Foresight(study, backend, warnings),
     )
     if paced is not None:
         paced.engine = engine

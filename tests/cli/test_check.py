@@ -85,27 +85,91 @@ def test_fix_shows_the_difference_and_asks(weft: Weft) -> None:
     assert file.read_text() == after
 
 
-def test_fix_runs_the_remedy_in_the_study_folder(weft: Weft) -> None:
+def test_fix_mends_scripts_in_the_study_folder(weft: Weft) -> None:
     script = weft.folder / "a b.sh"
     script.write_bytes(b"#!/bin/sh\r\necho $1\r\n")
     weft.study("'./a b.sh' {i}", model='inputs = ["a b.sh"]')
-    assert "line ends" in weft.quick("check", code=5).out
+    said = weft.quick("check", code=5).out
+    assert "line ends" in said
+    assert "remedy: chmod -- +x 'a b.sh'" in said
     said = weft.quick("check", str(weft.folder), "--fix", "--yes", code=0)
-    assert "$ chmod +x 'a b.sh'" in said.out
+    assert "end the lines of `a b.sh` with LF, not CR LF\nmake `a b.sh` executable\n" in said.out
     assert script.read_bytes() == b"#!/bin/sh\necho $1\n"
     assert os.access(script, os.X_OK)
+
+
+def test_the_name_of_a_file_is_no_code(weft: Weft, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(weft.folder)
+    for name in ("-e1etouch pwned;#.sh", "-x.sh", "$(touch pwned).sh"):
+        script = weft.folder / name
+        script.write_bytes(b"#!/bin/sh\r\necho a\r\n")
+        weft.study("./run.sh {i}", model=f'inputs = ["run.sh", "{name}"]')
+        (weft.folder / "run.sh").write_text("#!/bin/sh\necho\n")
+        weft.quick("check", "--fix", "--yes", code=0)
+        assert script.read_bytes() == b"#!/bin/sh\necho a\n"
+        script.unlink()
+    assert sorted(path.name for path in weft.folder.iterdir()) == ["run.sh", "study.toml"]
+
+
+def test_a_link_is_told_and_stays_one(weft: Weft) -> None:
+    real = weft.folder / "lib/real.sh"
+    real.parent.mkdir()
+    real.write_bytes(b"#!/bin/sh\r\necho\r\n")
+    link = weft.folder / "case.sh"
+    link.symlink_to("lib/real.sh")
+    weft.study("sh case.sh {i}", model='inputs = ["case.sh"]')
+    said = weft.quick("check", "--fix", "--yes", code=0)
+    assert f"`case.sh`, a link to {real}, with LF" in said.out
+    assert link.is_symlink()
+    assert real.read_bytes() == b"#!/bin/sh\necho\n"
+
+
+def test_what_may_not_be_written_is_told_before_anything_is_changed(
+    weft: Weft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = weft.study("sh case.sh {i}", model='inputs = ["case.sh"]\nenv = { OMP_NUM_THREADS = "64" }')
+    script = weft.folder / "case.sh"
+    script.write_bytes(b"echo\r\n")
+    before = file.read_bytes()
+    access = os.access
+    for locked in (file, script, weft.folder):
+        monkeypatch.setattr(
+            os,
+            "access",
+            lambda path, mode, locked=locked: (mode, path) != (os.W_OK, locked) and access(path, mode),
+        )
+        said = weft.quick("check", "--fix", "--yes", code=1)
+        assert "it may not be written" in said.err
+        assert "nothing was changed" in said.err
+        assert (file.read_bytes(), script.read_bytes()) == (before, b"echo\r\n")
+    assert sorted(path.name for path in weft.folder.iterdir()) == ["case.sh", "study.toml"]
+
+
+def test_a_mistyped_script_stops_a_run(weft: Weft) -> None:
+    (weft.folder / "model.py").write_text("print(1)\n")
+    weft.study("python3 modle.py {i}", model='inputs = ["model.py"]')
+    said = weft.quick("run", code=5).err
+    assert "`modle.py`: named by `model.command`, but it is nowhere" in said
+    assert "did you mean `model.py`?" in said
 
 
 def test_a_remedy_that_does_not_work_is_told(weft: Weft, monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.CompletedProcess(["x"], 1, "", "error: no way\n")
     asked: list[Any] = []
     monkeypatch.setattr(cli.subprocess, "run", lambda words, **_: asked.append(words) or done)
-    (weft.folder / "a.sh").write_text("echo\n")
-    weft.study("./a.sh {i}", model='inputs = ["a.sh"]')
-    assert "`chmod +x a.sh` did not work: no way" in weft.quick("check", "--fix", "--yes", code=1).err
-    with pytest.raises(cli.WeftError, match="no way"):
-        cli._run(("weft", "store", "refresh", "my/study.toml"), "/")
-    assert asked[-1][1:] == ["-m", "weft", "store", "refresh", "my/study.toml"]
+    with pytest.raises(cli.WeftError, match=r"`weft store refresh -- 'my/a b.toml'` did not work: no way"):
+        cli._run(("store", "refresh", "--", "my/a b.toml"))
+    assert asked[-1][3:] == ["store", "refresh", "--", "my/a b.toml"]
+
+
+def test_a_command_of_weft_imports_nothing_that_lies_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("click.py", "json.py", "weft.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'pwned')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    cli._run(("store", "list", "--json"))
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_a_run_does_not_begin_with_a_failed_check(weft: Weft) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def usual(number: int, **said: Any) -> list[dict[str, Any]]:
 
 
 def test_without_a_history_it_says_how_to_get_one(weft: Weft, home: Path) -> None:
+    assert len(NOTHING) <= WIDTH
     assert weft.quick("history", code=Exit.DONE).out == f"{NOTHING}\n"
     assert weft.quick("history", "--json", code=Exit.DONE).json["jobs"] == 0
     assert weft.quick("history", "--by", "week", "--json", code=Exit.DONE).json["groups"] == []
@@ -71,15 +73,56 @@ def test_what_is_normal_for_each_kind_of_job(weft: Weft, fill: Callable[..., Non
     assert lines[0] == "24 ended jobs, begun from 2026-05-28 to 2026-06-03"
     assert lines[2:6] == [
         "opensees-mp-s3 on stampede3, queue skx: 20 jobs, 15.00 SU",
-        "              queued  staging      running  archiving  overhead",
-        "  median  1 min 00 s     49 s  45 min 00 s       20 s      10 %",
-        "  p90     1 min 00 s     49 s  45 min 00 s       20 s      10 %",
+        "              queued  staging  archiving  overhead",
+        "  median  1 min 00 s     49 s       20 s      12 %",
+        "  p90     1 min 00 s     49 s       20 s      12 %",
     ]
-    assert lines[7] == "no app on this machine: 4 jobs"
+    assert lines[7] == "on this machine: 4 jobs"
     assert lines[-1].startswith(f"Of fewer than {LEAST} jobs")
     assert "out of line" not in out
     assert "changed" not in out
     assert out.isascii()
+
+
+def test_a_column_that_some_jobs_tell_of_is_there_for_all(weft: Weft, fill: Callable[..., None]) -> None:
+    fill(*usual(8), *usual(8, app="alone", cases=0))
+    lines = weft.quick("history", code=Exit.DONE).out.splitlines()
+    heads = [line.split() for line in lines if "staging" in line]
+    assert heads == [["queued", "staging", "running", "archiving", "overhead"]] * 2
+    medians = [line.split("49 s")[1].split()[0] for line in lines if "median" in line]
+    assert medians == ["45", "-"]
+
+
+@pytest.mark.parametrize(
+    ("said", "head"),
+    [
+        ({"app": "", "queue": ""}, "on this machine (login1): 8 jobs"),
+        ({"app": "", "queue": "", "system": "login2"}, "on login2: 8 jobs"),
+        ({"app": ""}, "on login1, queue skx: 8 jobs"),
+        ({"queue": ""}, "opensees-mp-s3 on login1: 8 jobs"),
+    ],
+)
+def test_where_jobs_without_an_app_ran(
+    weft: Weft, fill: Callable[..., None], monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], head: str
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "login1")
+    fill(*usual(8, **{"system": "login1", "su": None, **said}))
+    assert head in weft.quick("history", code=Exit.DONE).out.splitlines()
+
+
+def test_rows_that_make_no_sense_are_told(weft: Weft, fill: Callable[..., None], home: Path) -> None:
+    fill(*usual(4))
+    connection = sqlite3.connect(home / "history.sqlite3")
+    connection.execute("UPDATE jobs SET start = 'abc' WHERE job LIKE '%-000' OR job LIKE '%-001'")
+    connection.commit()
+    connection.close()
+    said = weft.quick("history", code=Exit.DONE)
+    assert said.out.startswith("2 ended jobs, ")
+    assert said.err == "note: 2 rows of the history could not be read: left out\n"
+    assert weft.quick("history", "--json", code=Exit.DONE).json["unreadable"] == 2
+    assert weft.quick("history", "--by", "week", "--json", code=Exit.DONE).json["unreadable"] == 2
+    done = weft.quick("history", "--forget", "--app", "*", "--yes", code=Exit.DONE)
+    assert done.out == "4 jobs forgotten\n"
 
 
 def test_outliers_and_changes_are_named(weft: Weft, fill: Callable[..., None]) -> None:
@@ -139,18 +182,18 @@ def test_totals_by(weft: Weft, fill: Callable[..., None], by: str) -> None:
     assert said["by"] == by
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet", "json"])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "CSV", "Parquet", "JSON"])
 def test_jobs_are_exported(weft: Weft, fill: Callable[..., None], ending: str) -> None:
     fill(*usual(3, notes=["one", "two"]))
     said = weft.quick("history", "--export", f"jobs.{ending}", code=Exit.DONE)
     assert said.out == ""
     assert "3 jobs written" in said.err
     file = weft.folder / f"jobs.{ending}"
-    if ending == "json":
+    if ending.lower() == "json":
         rows = json.loads(file.read_text())["jobs"]
         assert rows[0]["notes"] == ["one", "two"]
     else:
-        table = pl.read_csv(file) if ending == "csv" else pl.read_parquet(file)
+        table = pl.read_csv(file) if ending.lower() == "csv" else pl.read_parquet(file)
         assert table.columns == list(schema())
         rows = table.to_dicts()
     assert [row["queued_s"] for row in rows] == [60.0] * 3

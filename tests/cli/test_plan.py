@@ -64,14 +64,29 @@ def test_a_wrong_preference_is_complained_about(frames: Weft) -> None:
     assert "cheapest" in said.err
 
 
+def facts_of(frames: Weft) -> list[ev.AnyEvent]:
+    return [*journal.read(next(frames.folder.glob(".weft/frames/journal*")))]
+
+
 def test_what_was_foretold_is_in_the_journal_before_the_first_job(frames: Weft) -> None:
+    frames("run", code=0)
+    (frames.folder / "study.toml").write_text(STUDY.replace("12", "20"))
     frames("run", "--balanced", code=0)
-    facts = [*journal.read(next(frames.folder.glob(".weft/frames/journal*")))]
-    kinds = [type(fact) for fact in facts]
-    assert kinds.index(ev.Predicted) < kinds.index(ev.JobPlanned)
-    told = next(fact for fact in facts if isinstance(fact, ev.Predicted))
+    facts = facts_of(frames)
+    (place,) = [number for number, fact in enumerate(facts) if isinstance(fact, ev.Predicted)]
+    told = facts[place]
+    assert isinstance(told, ev.Predicted)
+    assert [type(fact) for fact in facts[place:]].count(ev.JobPlanned) == 1
     assert (told.choice, told.jobs) == ("balanced", 1)
     assert "foretold" in frames.quick("explain", code=0).out
+    assert "of the last run" in frames.quick("profile", code=0).out
+
+
+def test_a_guess_that_plan_does_not_tell_is_not_in_the_journal(frames: Weft) -> None:
+    """Half of its 3 min a case is supposed to take; it takes no second."""
+    frames("run", code=0)
+    assert not any(isinstance(fact, ev.Predicted) for fact in facts_of(frames))
+    assert "prediction" not in frames.quick("profile", code=0).out
 
 
 def test_a_pilot_comes_before_what_is_foretold(frames: Weft) -> None:
@@ -81,6 +96,35 @@ def test_a_pilot_comes_before_what_is_foretold(frames: Weft) -> None:
     assert kinds.count(ev.Predicted) == 1
     assert kinds.index(ev.JobEnded) < kinds.index(ev.Predicted)
     assert "2 cases that ran" in next(fact for fact in facts if isinstance(fact, ev.Predicted)).basis
+
+
+def test_no_line_is_wider_than_the_screen(frames: Weft) -> None:
+    long = frames.folder / ("a folder whose name is as long as some have it" + 20 * "x")
+    long.mkdir()
+    (long / "study.toml").write_text(STUDY.replace("frames", "unheard-of"))
+    said = frames.quick("plan", str(long), code=0).out
+    takes = said[said.index("  takes") :].splitlines()[:2]
+    assert takes[0] == "  takes     not known before some have run"
+    assert "--pilot 4` learns it" in takes[1]
+
+
+@pytest.mark.parametrize("most", ["nan", "inf", "-1", "0", "1e400", "much"])
+def test_a_limit_must_be_a_number(frames: Weft, most: str) -> None:
+    assert "--max-su" in frames.quick("plan", f"--max-su={most}", code=2).err
+    assert "--max-su" in frames.quick("run", f"--max-su={most}", code=2).err
+
+
+def test_preferences_that_contradict_each_other_are_refused(frames: Weft) -> None:
+    said = frames.quick("plan", "--cheapest", "--fastest", code=2).err
+    assert "--cheapest and --fastest cannot be given together" in said
+
+
+def test_a_limit_where_nothing_is_charged_is_said_to_have_no_effect(frames: Weft) -> None:
+    (note,) = [line for line in frames.quick("plan", "--max-su=3", code=0).out.splitlines() if "note" in line]
+    assert "no effect: nothing is charged on local" in note
+    assert len(note) <= 80
+    assert "no effect: nothing is charged on local" in frames("run", "--max-su=3", code=0).err
+    assert "no effect" not in frames.quick("plan", code=0).out
 
 
 # What it may cost at most

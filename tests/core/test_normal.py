@@ -109,7 +109,18 @@ def test_figures_that_are_made_of_others() -> None:
     assert medians["archive_bytes_per_s"] == pytest.approx(879_441, abs=1)
     assert medians["staging_s"] == pytest.approx(1.1 + 18 + 30)
     assert medians["wall_s"] == pytest.approx(2830.8)
-    assert medians["overhead_share"] == pytest.approx(130.8 / 2830.8)
+    assert medians["overhead_share"] == pytest.approx(180.8 / 2830.8)
+
+
+@pytest.mark.parametrize("said", [{}, {"cases": 0}, {"cases": None}, {"cases_s": 9e9}, {"cases_s": None}])
+def test_overhead_is_as_in_a_profile(said: dict[str, Any]) -> None:
+    found = normal_of(jobs(*many(LEAST, **said))).of(*KEY, "overhead_share")
+    useful = 2700.0 if not said.get("cases", 1) else said.get("cases_s", 2650.0)
+    if useful is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.median == pytest.approx(max(0.0, 1 - useful / 2830.8))
 
 
 def test_without_transfers_or_a_runner_nothing_is_known_of_them() -> None:

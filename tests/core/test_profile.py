@@ -12,9 +12,10 @@ from tests.facts import START, Facts
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
+from weft.core.jobtable import table
 from weft.core.jobtime import JobProfile, together
 from weft.core.lateness import lateness
-from weft.core.profile import SLOWEST, Profile, profile_of
+from weft.core.profile import SLOWEST, Profile, profile_of, profile_of_books
 from weft.model import Kind, Outcome, Phase
 
 
@@ -130,6 +131,119 @@ def test_what_is_not_over_is_marked_and_lasts_until_the_last_fact() -> None:
     assert found.jobs[0].tail_s == 0
 
 
+def open_job(job: str, at: float, *more: AnyEvent) -> list[AnyEvent]:
+    planned = ev.JobPlanned(at=at, job=job, kind=Kind.CASES, backend="tapis", cases=[], revision="")
+    return [planned, ev.JobSeen(at=at + 1, job=job, phase=Phase.RUNNING), *more]
+
+
+def test_what_is_not_over_lasts_until_the_last_fact_of_its_book() -> None:
+    first = open_job("a", START, ev.JobUnseen(at=START + 5, job="a"))
+    second = open_job("b", START + 1e7, ev.JobUnseen(at=START + 1e7 + 7, job="b"))
+    for books in ([first, second], [second, first]):
+        found = profile_of_books(books)
+        assert found.open
+        assert {job.id: job.end - job.start for job in found.jobs} == {"a": 5, "b": 7}
+        assert found.totals.wall_s == 12
+
+
+def test_a_job_that_is_known_by_an_account_lasts_until_that_was_read() -> None:
+    account = ev.HistoryRead(at=START + 60, by="slurm", job="a", phases=[(Phase.RUNNING, START)])
+    found = profile_of([*open_job("a", START, account), *open_job("b", START + 1e7)])
+    assert [job.end - job.start for job in found.jobs] == [60, 1]
+    sent = ev.JobSubmitSent(at=START, job="a")
+    found = profile_of([*open_job("a", START, sent, account), ev.JobUnseen(at=START + 90, job="a")])
+    assert found.jobs[0].end == START + 90  # weft is at it still
+
+
+def test_jobs_have_the_name_of_their_study() -> None:
+    books = []
+    for name in ("one", "two"):
+        opened = ev.Opened(at=START, format=1, name=name, key="k", weft="0")
+        books.append([opened, *open_job(name, START)])
+    found = profile_of_books(books)
+    assert (found.name, [job.study for job in found.jobs]) == ("", ["one", "two"])
+    assert profile_of(books[1]).name == "two"
+
+
+# Times that cannot be
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e308, -1e308, 0.0, 86_400.0, 7.3e9])
+def test_a_time_that_cannot_be_is_that_of_the_fact_before(wrong: float) -> None:
+    facts = whole_job()
+    for place in range(1, len(facts.facts)):
+        told = [*facts.facts]
+        told[place] = msgspec.structs.replace(told[place], at=wrong)
+        found = profile_of(told)
+        (job,) = found.jobs
+        assert START <= job.start <= job.end <= facts.now
+        assert found.end == job.end
+        assert bool(job.notes) is hasattr(told[place], "job")
+        table([job])
+    assert profile_of([msgspec.structs.replace(fact, at=wrong) for fact in facts.facts]).jobs == []
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e308, -1e308])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(ev.CaseEnded, "start"), (ev.CaseEnded, "wall"), (ev.CaseEnded, "cpu"), (ev.SpanEnded, "start")],
+)
+def test_no_figure_of_the_node_can_break_a_profile(kind: type, name: str, wrong: float) -> None:
+    facts = whole_job()
+    told = [
+        msgspec.structs.replace(fact, **{name: wrong}) if isinstance(fact, kind) else fact
+        for fact in facts.facts
+    ]
+    found = profile_of(told)
+    (job,) = found.jobs
+    assert all(0 <= span.seconds <= 100 for span in (*job.phases, *job.runner))
+    assert 0 <= found.totals.case_s <= 100
+    assert 0 <= found.totals.cpu_s <= 100
+
+
+def test_times_of_an_account_that_cannot_be_are_passed_over() -> None:
+    moved = ev.Transfer(into="archive", files=2**70, bytes=-(2**70), asked=1e308, noticed=START + 100)
+    account = ev.HistoryRead(
+        at=START + 131, by="tapis", job="j", transfers=[moved, moved],
+        phases=[(Phase.PENDING, -1e308), (Phase.RUNNING, START + 10), (Phase.ARCHIVING, 1e12), (Phase.ENDED, START + 120)],
+    )  # fmt: skip
+    job = at_a_service(account)
+    assert [span.name for span in job.phases] == ["PLANNED", "UPLOADING", "RUNNING", "COLLECTING"]
+    assert any("cannot be" in note for note in job.notes)
+    assert table([job])["archive_files"].to_list() == [2 * 2**53]
+
+
+def test_a_clock_that_goes_back_is_noted_and_nothing_takes_less_than_no_time() -> None:
+    facts = whole_job()
+    back = [msgspec.structs.replace(fact, at=START - 1000 * place) for place, fact in enumerate(facts.facts)]
+    found = profile_of(back)
+    assert found.totals.wall_s == 0
+    assert all(span.seconds >= 0 for span in found.jobs[0].phases)
+    assert any("the clock goes back" in note for note in found.jobs[0].notes)
+    assert profile_of(facts.facts).jobs[0].notes == []
+
+
+def test_counts_that_fit_nowhere_do_no_harm() -> None:
+    given = ev.Allotment(nodes=10**30, cores=10**30, memory_mb=-(10**30), rate=1.0)
+    planned = ev.JobPlanned(
+        at=START, job="j", kind=Kind.CASES, backend="x", cases=[], revision="", slots=10**18, given=given
+    )
+    ran = ev.JobSeen(at=START + 1, job="j", phase=Phase.RUNNING)
+    ended = ev.JobEnded(at=START + 9, job="j", outcome=Outcome.FINISHED)
+    row = table(profile_of([planned, ran, ended]).jobs).row(0, named=True)
+    assert (row["nodes"], row["cores"], row["memory_mb"]) == (2**53, 2**53, -(2**53))
+
+
+def test_secrets_in_last_words_are_masked() -> None:
+    facts = Facts()
+    job = facts.plan(facts.ids)
+    said = "at https://ann:hunter22@host/x"
+    facts.ran(job, facts.ids[0], Outcome.FAILED, tail=said)
+    facts.end(job, Outcome.FAILED, why=said)
+    (found,) = profile_of(facts.facts).jobs
+    assert found.why == found.tail == "at https://ann:***@host/x"
+
+
 def test_running_that_was_seen_late_or_never_begins_with_the_runner() -> None:
     for seen in (True, False):
         facts = whole_job()
@@ -224,15 +338,15 @@ def test_events_are_not_kept() -> None:
     ids = [f"{number:012x}" for number in range(20_000)]
 
     def facts() -> Iterator[AnyEvent]:
-        yield ev.JobPlanned(at=0, job="j", kind=Kind.CASES, backend="local", cases=ids, revision="r1")
+        yield ev.JobPlanned(at=START, job="j", kind=Kind.CASES, backend="local", cases=ids, revision="r1")
         for number, case in enumerate(ids):
             # Long last words, as a failing study has them: kept, they would be 40 MB.
             yield ev.CaseEnded(
-                at=number,
+                at=START + number,
                 job="j",
                 case=case,
                 outcome=Outcome.FAILED,
-                start=number,
+                start=START + number,
                 wall=1.0,
                 tail=str(number) * 500,
             )
@@ -418,9 +532,9 @@ def test_how_late_tapis_tells(phase: Phase, seconds: float, uncertain: float) ->
 
 
 def test_a_phase_that_goes_on_is_not_uncertain() -> None:
-    planned = ev.JobPlanned(at=1, job="j", kind=Kind.CASES, backend="tapis", cases=[], revision="")
-    seen = ev.JobSeen(at=2, job="j", phase=Phase.RUNNING)
-    found = profile_of([planned, seen, ev.JobUnseen(at=500, job="j")])
+    planned = ev.JobPlanned(at=START + 1, job="j", kind=Kind.CASES, backend="tapis", cases=[], revision="")
+    seen = ev.JobSeen(at=START + 2, job="j", phase=Phase.RUNNING)
+    found = profile_of([planned, seen, ev.JobUnseen(at=START + 500, job="j")])
     assert found.jobs[0].phases[-1].uncertain == 0
     assert found.totals.uncertain == {}
 
@@ -430,13 +544,13 @@ def test_transfers_are_told_by_job_and_together() -> None:
         into="inputs",
         files=30,
         bytes=10,
-        asked=100.0,
-        began=110.0,
-        ended=125.0,
-        noticed=127.0,
+        asked=START + 100,
+        began=START + 110,
+        ended=START + 125,
+        noticed=START + 127,
         status="COMPLETED",
     )
-    unknown = ev.Transfer(into="inputs", files=5, noticed=500.0)
+    unknown = ev.Transfer(into="inputs", files=5, noticed=START + 500)
     job = at_a_service(told(*ACCOUNT, transfers=[one, unknown]))
     first, second = job.transfers
     assert (first.waiting_s, first.copying_s, first.unnoticed_s, first.files_per_s) == (10, 15, 2, 2)
@@ -449,14 +563,14 @@ def test_transfers_are_told_by_job_and_together() -> None:
 
 def test_a_job_without_cases_divides_by_nothing() -> None:
     facts: list[AnyEvent] = [
-        ev.JobPlanned(at=5, job="j", kind=Kind.CASES, backend="tapis", cases=[], revision=""),
-        ev.JobSubmitted(at=5, job="j", native="j"),
-        ev.HistoryRead(at=5, job="j", phases=[(Phase.PENDING, 5.0), (Phase.ENDED, 5.0)]),
-        ev.JobEnded(at=5, job="j", outcome=Outcome.FAILED),
+        ev.JobPlanned(at=START, job="j", kind=Kind.CASES, backend="tapis", cases=[], revision=""),
+        ev.JobSubmitted(at=START, job="j", native="j"),
+        ev.HistoryRead(at=START, job="j", phases=[(Phase.PENDING, START), (Phase.ENDED, START)]),
+        ev.JobEnded(at=START, job="j", outcome=Outcome.FAILED),
     ]
     found = profile_of(facts)
     assert (found.totals.efficiency, found.totals.overhead, found.totals.wall_s) == (0, 0, 0)
-    assert spans(found.jobs[0]) == [("PENDING", 5 - START, 5 - START)]
+    assert spans(found.jobs[0]) == [("PENDING", 0, 0)]
 
 
 def test_a_profile_written_before_there_were_accounts_is_read() -> None:

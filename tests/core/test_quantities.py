@@ -93,3 +93,15 @@ def test_a_moment_says_how_long_ago_it_is() -> None:
     assert re.fullmatch(r"2023-11-1[45] \d\d:\d\d:20", text)
     assert moment(1_700_000_000, 1_700_000_185) == f"{text} (3 min 05 s ago)"
     assert moment(1_700_000_000, 1_699_999_990) == f"{text} (in 10 s)"
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1e308, 1e308, 1e18])
+def test_what_is_no_time_is_unknown(wrong: float) -> None:
+    assert moment(wrong) == "unknown"
+    assert moment(wrong, 1_700_000_000).startswith("unknown")
+    assert duration(wrong)
+
+
+def test_figures_without_end_are_written_all_the_same() -> None:
+    assert duration(float("nan")) == duration(float("inf")) == "unknown"
+    assert size(10**400).endswith(" PB")

@@ -71,11 +71,31 @@ def test_balanced_is_what_the_limits_allow_where_nothing_is_charged() -> None:
 
 def test_balanced_takes_fewer_jobs_where_they_are_as_fast_and_cost_less() -> None:
     """A hundred cases of a second fit into one job of a quarter of an hour, which is charged anyway."""
-    told = found(study(), 100, limits(charge=CHARGE), wall=1.0).chosen
-    assert told.at_once < 8
-    assert told.forecast.wall_s[1] <= found(study(), 100, limits(), wall=1.0).chosen.forecast.wall_s[1]
+    ways = found(study(), 100, limits(charge=CHARGE), wall=1.0)
+    told, most = ways.chosen, max(ways.shapes, key=lambda shape: (shape.at_once, -shape.jobs))
+    assert told.at_once < most.at_once == 8
+    assert told.forecast.wall_s[1] <= most.forecast.wall_s[1]
+    assert told.cost <= 0.9 * most.cost
     cheap = found(study(prefer="cheapest"), 100, limits(charge=CHARGE), wall=1.0).chosen
     assert (cheap.at_once, cheap.forecast.su) == (1, (0.25, 0.25, 0.25))
+
+
+def test_what_nobody_knows_the_cost_of_costs_the_same() -> None:
+    """Each further job is one more to wait for: for a second of work they are not worth it."""
+    ways = found(study(), 8, limits(), wall=1.0)
+    usual = max(ways.shapes, key=lambda shape: (shape.at_once, -shape.jobs)).forecast.wall_s[1]
+    best = min(shape.forecast.wall_s[1] for shape in ways.shapes)
+    assert best < 0.9 * usual
+    assert ways.chosen.forecast.wall_s[1] == best
+
+
+def test_a_guess_that_is_not_told_decides_nothing() -> None:
+    for prefer in ("cheapest", "fastest", "balanced"):
+        ways = found(study(backend="local", prefer=prefer), 20, limits(max_jobs=1), given=Allotment(cores=8))
+        assert ways.guessed
+        assert not ways.told
+        assert ways.chosen.slots == 4
+    assert found(study(), 20, limits()).told  # what the service takes is worth telling
 
 
 def test_balanced_never_goes_by_a_guess() -> None:

@@ -7,7 +7,6 @@ import math
 import pytest
 
 from weft.core import waits
-from weft.core.lateness import lateness
 from weft.core.normal import Baseline, Normal
 from weft.core.waits import Expected, phase, transfer
 from weft.model import Phase
@@ -44,12 +43,15 @@ def test_the_slower_of_many_files_and_many_bytes_counts() -> None:
     assert waits.copying("archive", 2950, 0) == pytest.approx(100.0)
 
 
-def test_a_service_that_looks_rarely_makes_a_transfer_longer() -> None:
-    arrived = waits.total([Expected(low=8, likely=13, high=21, basis=""), waits._copy("inputs", 2, 0)])
+def test_a_transfer_is_over_when_the_service_looks() -> None:
+    """It looks after 5, 10 and 15 s, then every 10 s."""
+    arrived = waits.total(waits.arrival(Normal(), KEY, "inputs", 2, 0))
     found = transfer(Normal(), KEY, "inputs", 2, 0)
-    late = lateness("tapis", Phase.STAGING_INPUTS, arrived.likely)
-    assert late > 0
-    assert found.likely == pytest.approx(arrived.likely + late / 2)
+    assert 5 < arrived.low < 10 < arrived.likely < 15 < arrived.high < 25
+    assert (found.low, found.likely, found.high) == (10.0, 15.0, 25.0)
+    assert transfer(Normal(), KEY, "inputs", 2, 0, pace=0.1).likely == pytest.approx(
+        14.5
+    )  # every second, then
 
 
 def test_own_jobs_count_from_the_second_on() -> None:
@@ -78,14 +80,15 @@ def test_own_transfers_are_scaled_to_what_is_to_be_moved() -> None:
     learnt = normal(
         archive_waiting_s=usual(1.0),
         archive_copying_s=usual(2.0),
-        archive_unnoticed_s=usual(1.0),
         archive_files=usual(100.0),
         archive_bytes=usual(1e6),
     )
     same = transfer(learnt, KEY, "archive", 100, 1_000_000)
     more = transfer(learnt, KEY, "archive", 1000, 1_000_000)
-    assert same.likely == pytest.approx(4.0)
-    assert more.likely == pytest.approx(22.0)
+    assert same.likely == 5.0  # 1 + 2 s, and the look after
+    assert more.likely == 25.0  # 1 + 20 s
+    waiting, copying = waits.arrival(learnt, KEY, "archive", 1000, 1_000_000)
+    assert (waiting.likely, copying.likely) == (pytest.approx(1.0), pytest.approx(20.0))
 
 
 def test_of_a_queue_nobody_knows_before_the_first_job() -> None:

@@ -181,6 +181,10 @@ def unlisted_program(at: Planting) -> None:
     at.edit('["model.py", "soil.txt"]', '"soil.txt"')
 
 
+def mistyped(at: Planting) -> None:
+    at.edit("python3 model.py", "python3 modle.py")
+
+
 def gone(at: Planting) -> None:
     at.edit("--soil soil.txt", "--soil soil.txt --mesh /no/such/place/mesh.txt")
 
@@ -351,6 +355,7 @@ FAULTS: dict[str, tuple[str, Callable[[Planting], None]]] = {
     "old scratch": ("scratch-age", old_scratch),
     "unlisted": ("unlisted-files", unlisted),
     "unlisted program": ("unlisted-files", unlisted_program),
+    "mistyped": ("unlisted-files", mistyped),
     "gone": ("places-on-the-node", gone),
     "hub": ("hub-folders", hub),
     "one for all": ("shared-writes", one_for_all),

@@ -75,6 +75,13 @@ class Trial:
             stderr=subprocess.PIPE,
         )
 
+    def wait_until_begun(self, run: subprocess.Popen[bytes]) -> None:
+        """A machine that has much to do may take long to start a program: moments count from its first fact."""
+        until = time.monotonic() + 60
+        while not self.folder.size and run.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
     def finish(self) -> None:
         """Run to the end: exit 3, since case 7 fails by nature."""
         run = self.start()
@@ -126,10 +133,13 @@ def _alive(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, list[dict[str, Any]]]:
-    """How long the study takes, and its table, when nothing happens."""
+    """How long the study takes from its first fact on, and its table, when nothing happens."""
     trial = Trial(tmp_path_factory.mktemp("undisturbed"))
+    run = trial.start()
+    trial.wait_until_begun(run)
     began = time.monotonic()
-    trial.finish()
+    _, errors = run.communicate(timeout=300)
+    assert run.returncode == 3, errors.decode()
     wall = time.monotonic() - began
     trial.check_books()
     return wall, trial.table()
@@ -146,6 +156,7 @@ def test_a_killed_controller(undisturbed: tuple[float, list[dict[str, Any]]], tm
     for number, moment in enumerate(moments(wall)):
         trial = Trial(tmp_path / str(number))
         run = trial.start()
+        trial.wait_until_begun(run)
         time.sleep(moment)
         in_flight += bool(trial.runner_pids())
         run.kill()
@@ -162,6 +173,7 @@ def test_a_killed_runner(undisturbed: tuple[float, list[dict[str, Any]]], tmp_pa
     for number, moment in enumerate(moments(wall)):
         trial = Trial(tmp_path / str(number))
         run = trial.start()
+        trial.wait_until_begun(run)
         time.sleep(moment)
         for pid in trial.runner_pids():
             os.kill(pid, signal.SIGKILL)

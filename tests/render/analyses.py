@@ -130,6 +130,48 @@ def study(title: str = "portal-ida") -> Analysis:
     )  # fmt: skip
 
 
+def named(text: str) -> Analysis:
+    """The study with this in every place where a user or a service may have written."""
+    analysis = study(text)
+    assert analysis.actual is not None
+    few = cases().filter(pl.col("scale") <= 1.0).head(12)
+    jobs = [
+        structs.replace(job, id=f"{text}{n}", name=f"{text}{n}", notes=[text])
+        for n, job in enumerate(analysis.profile.jobs)
+    ]
+    names = {name: pl.lit(text) for name in ("app", "system", "queue", "study", "word", "why", "tail")}
+    numbered = text + pl.int_range(pl.len()).cast(pl.String)
+    other = pl.int_range(pl.len()) > 1
+    table = analysis.jobs.with_columns(
+        numbered.alias("job"),
+        numbered.alias("name"),
+        pl.lit([text], dtype=pl.List(pl.String)).alias("notes"),
+        *(pl.when(other).then(value).otherwise(pl.lit("b")).alias(name) for name, value in names.items()),
+    )
+    forecast = structs.replace(analysis.actual.forecast, basis=text)
+    return structs.replace(
+        analysis,
+        findings=[
+            Finding(
+                id="x", title=text, severity=Severity.NOTE, jobs=(text,), where=text, evidence=(text,), cause=text,
+                remedies=(Remedy(say=text, setting=text, command=text),), gain_s=1.0, basis=text,
+            )
+        ],
+        jobs=table,
+        profile=structs.replace(analysis.profile, jobs=jobs),
+        waited=[structs.replace(each, job=text, name=text) for each in analysis.waited],
+        actual=structs.replace(analysis.actual, forecast=forecast),
+        outliers=[structs.replace(each, job=text, what=text) for each in analysis.outliers],
+        drifts=[structs.replace(each, app=text, what=text) for each in analysis.drifts],
+        cases=few.with_columns((text + pl.col("record")).alias(text)),
+        parameters={
+            text: [text + value for value in few["record"].unique(maintain_order=True)],
+            "scale": [0.25, 0.5, 0.75, 1.0],
+        },
+        problems=[text],
+    )  # fmt: skip
+
+
 def usual(median: float) -> Baseline:
     return Baseline(count=40, median=median, p10=0.7 * median, p90=1.6 * median, spread=0.2 * median)
 

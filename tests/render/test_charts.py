@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.render import analyses
 
-from weft.core.analysis import Waited
+from weft.core.analysis import Analysis, Waited
 from weft.core.groups import totals
 from weft.render import casemap, charts, series
 from weft.render.palette import LIGHT, VARIABLES
@@ -152,7 +152,7 @@ def test_a_long_critical_path_is_drawn_in_steps() -> None:
         )
         for place in range(5000)
     ]
-    found = series.stretches(path)
+    found = series.path(path).parts
     assert len(found) <= series.STRETCHES
     assert (found[0].start, found[-1].end) == (0, pytest.approx(50_000))
     assert {part.name for part in found} == {"RUNNING"}
@@ -160,8 +160,39 @@ def test_a_long_critical_path_is_drawn_in_steps() -> None:
 
 def test_time_without_a_job_is_named() -> None:
     path = [Waited(start=0, end=5, job="a", name="RUNNING"), Waited(start=5, end=9, job="", name="")]
-    tips = [bar["tip"] for bar in rows(charts.waited(series.stretches(path), LIGHT))]
+    tips = [bar["tip"] for bar in rows(charts.waited(series.path(path), LIGHT))]
     assert tips == ["running, 5.0 s; a", "no job under way, 4.0 s"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 1e5), st.sampled_from([0.0, 0.0, 0.0, 0.2, 3.0, 40_000.0])),
+        min_size=1,
+        max_size=300,
+    )
+)
+def test_time_between_runs_takes_no_room(stretches: list[tuple[float, float]]) -> None:
+    waited, at = [], 1e6
+    for seconds, missing in stretches:
+        waited.append(Waited(start=at, end=at + seconds, job="a", name="RUNNING"))
+        at += seconds + missing
+    found = series.path(waited)
+    assert found.parts[0].start == 0
+    assert all(one.end == pytest.approx(other.start) for one, other in pairwise(found.parts))
+    assert found.parts[-1].end == pytest.approx(sum(each.end - each.start for each in waited))
+    missing = [each for _, each in stretches[:-1] if each >= series.PAUSE]
+    assert [each for _, each in found.pauses] == pytest.approx(missing)
+
+
+def test_where_time_was_left_out_there_is_a_mark() -> None:
+    waited = [
+        Waited(start=0, end=50, job="a", name="RUNNING"),
+        Waited(start=40_050, end=40_080, job="b", name="RUNNING"),
+    ]
+    spec = charts.waited(series.path(waited), LIGHT)
+    assert [(bar["start"], bar["end"]) for bar in rows(spec)] == [(0, 50), (50, 80)]
+    assert rows(spec, 1) == [{"start": 50, "tip": "left out: 11 h 07 min"}]
+    assert "left out" not in json.dumps(charts.waited(series.path(waited[:1]), LIGHT))
 
 
 # Distributions
@@ -224,6 +255,18 @@ def test_a_map_of_many_values_is_thinned() -> None:
     assert len(found.cells) == 2 * casemap.SIDE
 
 
+def test_long_values_have_short_labels_and_no_two_alike() -> None:
+    """What draws them needs minutes for a few words of thousands of letters."""
+    values = [f"{'a' * 3000}{place}{'b' * 3000}" for place in range(4)]
+    cases = pl.DataFrame({"a": values, "b": values, "status": "done", "weft_wall_s": 1.0})
+    found = casemap.heat(
+        structs.replace(analyses.study(), cases=cases, parameters={"a": values, "b": values})
+    )
+    assert found is not None
+    assert len(found.cells) == len({cell.x for cell in found.cells}) == 4
+    assert max(map(len, found.columns)) < 50
+
+
 def test_cases_at_the_same_place_are_one_cell() -> None:
     cases = pl.DataFrame(
         {
@@ -249,6 +292,12 @@ def test_heat_steps_cover_all() -> None:
     assert edges[0] == min(cell.wall_s or math.inf for cell in found.cells)
 
 
+def pausing(analysis: Analysis) -> series.Path:
+    """Its critical path, with a night in it."""
+    night = [structs.replace(each, start=each.start + 4e4, end=each.end + 4e4) for each in analysis.waited]
+    return series.path([*analysis.waited, *night])
+
+
 def specs() -> dict[str, charts.Spec]:
     """One of each kind of chart."""
     study, great = analyses.study(), analyses.great(500)
@@ -258,7 +307,7 @@ def specs() -> dict[str, charts.Spec]:
     return {
         "timeline": charts.of_jobs(study, LIGHT)[1],
         "stacked": charts.stacked(series.stacked(great.jobs), LIGHT),
-        "waited": charts.waited(series.stretches(study.waited), LIGHT),
+        "waited": charts.waited(pausing(study), LIGHT),
         "concurrency": charts.of_jobs(great, LIGHT)[1],
         "totals": charts.totals(totals(study.jobs), LIGHT),
         "histogram": charts.histogram(spread, "QUEUED", "job", LIGHT),

@@ -11,9 +11,11 @@ import pytest
 from msgspec import structs
 from tests.render import analyses
 
-from weft.core.findings.base import Finding, Remedy, Severity
+from weft.core.critical import critical_path
+from weft.core.jobtable import table
 from weft.errors import WeftError
 from weft.render.html import html
+from weft.render.reportrows import grouped, strip
 
 ALL = {
     "findings", "forecast", "waited", "timeline", "stacked", "phases", "transfers", "cases", "spreads",
@@ -30,6 +32,8 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.addresses: list[str] = []
         self.handlers: list[str] = []
+        self.titles: list[str] = []
+        self.headings: list[str] = []
         self.text = ""
         self.depth: list[str] = []
         self.feed(text)
@@ -43,6 +47,7 @@ class Page(HTMLParser):
             self.addresses += (
                 [value or ""] if name in ("src", "href", "xlink:href", "action", "data", "poster") else []
             )
+            self.titles += [value or ""] if name == "title" else []
             self.handlers += [name] if name.startswith("on") else []
 
     def handle_endtag(self, tag: str) -> None:
@@ -51,6 +56,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not {"style", "script"} & {*self.depth[-1:]}:
             self.text += data
+        if self.depth[-1:] == ["th"]:
+            self.headings.append(data)
 
     @property
     def sections(self) -> set[str]:
@@ -108,52 +115,84 @@ def test_jobs_of_several_apps_and_weeks_are_grouped() -> None:
 
 def test_what_users_and_services_write_stays_text() -> None:
     bad = analyses.HOSTILE
-    analysis = analyses.study(bad)
-    finding = Finding(
-        id="x", title=bad, severity=Severity.NOTE, jobs=(bad,), where=bad, evidence=(bad,), cause=bad,
-        remedies=(Remedy(say=bad, setting=bad, command=bad),), gain_s=1.0, basis=bad,
-    )  # fmt: skip
-    assert analysis.cases is not None
-    assert analysis.actual is not None
-    cases = analysis.cases.with_columns((bad + pl.col("record")).alias(bad))
-    jobs = [
-        structs.replace(job, id=f"{bad}{n}", name=f"{bad}{n}", notes=[bad])
-        for n, job in enumerate(analysis.profile.jobs)
-    ]
-    names = {name: pl.lit(bad) for name in ("app", "system", "queue", "study", "word", "why", "tail")}
-    table = analysis.jobs.with_columns(
-        (bad + pl.int_range(pl.len()).cast(pl.String)).alias("job"),
-        (bad + pl.int_range(pl.len()).cast(pl.String)).alias("name"),
-        pl.lit([bad], dtype=pl.List(pl.String)).alias("notes"),
-        *(
-            pl.when(pl.int_range(pl.len()) > 1).then(value).otherwise(pl.lit("b")).alias(name)
-            for name, value in names.items()
-        ),
-    )
-    hostile = structs.replace(
-        analysis,
-        findings=[finding],
-        jobs=table,
-        profile=structs.replace(analysis.profile, jobs=jobs),
-        waited=[structs.replace(each, job=bad, name=bad) for each in analysis.waited],
-        actual=structs.replace(
-            analysis.actual, forecast=structs.replace(analysis.actual.forecast, basis=bad)
-        ),
-        outliers=[structs.replace(each, job=bad, what=bad) for each in analysis.outliers],
-        drifts=[structs.replace(each, app=bad, what=bad) for each in analysis.drifts],
-        cases=cases,
-        parameters={
-            bad: [bad + value for value in cases["record"].unique(maintain_order=True)],
-            "scale": analysis.parameters["scale"],
-        },
-        problems=[bad],
-    )
-    text = html(hostile)
+    text = html(analyses.named(bad))
     page = Page(text)
     assert page.tags.count("script") == 1
     assert page.handlers == []
     assert page.text.count(bad) > 20
     assert "<script>alert" not in text
+
+
+def test_control_characters_are_spelt_out() -> None:
+    """The converter that draws ends the whole process at some of them."""
+    bad = "a\x00b\x1b[31m\x7f\u202e\ufffe\U000e0001"
+    text = html(analyses.named(bad))
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+    assert Page(text).text.count("a\\x00b\\x1b[31m\\x7f\\x202e\\xfffe\\xe0001") > 20
+
+
+def test_half_a_character_is_spelt_out() -> None:
+    """Names may come from JSON that has such; the table of jobs cannot hold them."""
+    analysis = analyses.study("a\ud800b")
+    hurt = structs.replace(analysis.findings[0], title="\udfff", jobs=("\ud834",), evidence=("\udc00",))
+    drawn = html(structs.replace(analysis, findings=[hurt], parameters={"\ud800": [1, 2]}))
+    assert drawn.encode().count(b"a\\xd800b") == 2
+
+
+def test_long_names_are_cut_where_they_are_labels() -> None:
+    long = "x" * 3000
+    text = html(analyses.named(long))
+    page = Page(text)
+    assert page.titles.count(long) >= 5
+    finding = page.text[page.text.index("1 job: ") :]
+    assert finding[:80].split("\n")[0] == "1 job: " + "x" * 29 + "…" + "x" * 30
+
+
+def test_a_finding_names_the_first_of_its_jobs() -> None:
+    analysis = analyses.study()
+    many = structs.replace(analysis.findings[1], jobs=tuple(f"job-{n}" for n in range(9)))
+    page = Page(html(structs.replace(analysis, findings=[many])))
+    assert "9 jobs: job-0, job-1, job-2, job-3, job-4 and 4 more" in page.text
+    assert "1 finding." in page.text
+
+
+def test_the_same_groups_are_shown_once() -> None:
+    """All three apps of these jobs have a system and a queue of their own."""
+    foreign = analyses.foreign()
+    page = Page(html(foreign))
+    assert "By system and by queue the groups are the same." in page.text
+    assert page.headings.count("app") == 1
+    assert "queue" not in page.headings
+    queue = pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("a")).otherwise(pl.lit("b"))
+    other = grouped(structs.replace(foreign, jobs=foreign.jobs.with_columns(queue.alias("queue"))))
+    assert [(each["by"], each["also"]) for each in other] == [
+        ("app", ["system"]),
+        ("queue", []),
+        ("week", []),
+    ]
+
+
+def test_time_between_runs_is_said_to_be_left_out() -> None:
+    analysis = analyses.local()
+    part = critical_path(analysis.profile.jobs)
+    night = [structs.replace(each, start=each.start + 4e4, end=each.end + 4e4) for each in part]
+    assert "left out" not in html(structs.replace(analysis, waited=part))
+    page = Page(html(structs.replace(analysis, waited=[*part, *night])))
+    assert "11 h 07 min between runs are left out, at ▾." in page.text
+
+
+def test_what_is_no_pixel_wide_leaves_no_gap_in_a_bar() -> None:
+    found = strip({"PLANNED": 0.005, "UPLOADING": 0.3, "RUNNING": 100.0})
+    assert [(each["name"], each["percent"]) for each in found] == [("UPLOADING", 0.299), ("RUNNING", 99.696)]
+    assert strip({"RUNNING": 0.0}) == []
+
+
+def test_small_parts_are_not_the_largest() -> None:
+    text = Page(html(analyses.local())).text
+    assert "The largest parts: packing (6 %) and unpacking (3 %)." in text
+    one = analyses.job(1, {"PLANNED": 0.02, "RUNNING": 100.0}, start=analyses.START, runner=[])
+    quick = structs.replace(analyses.local(), profile=analyses.profile("quick", [one]), jobs=table([one]))
+    assert "largest parts" not in Page(html(quick)).text
 
 
 def test_the_same_analysis_gives_the_same_bytes(report: str) -> None:
@@ -178,7 +217,7 @@ def test_nothing_has_run_yet() -> None:
             )
         )
     )
-    assert "Nothing has run yet." in page.text
+    assert "There are no jobs to tell of." in page.text
     assert page.sections == set()
 
 

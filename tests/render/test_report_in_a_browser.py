@@ -159,3 +159,12 @@ def test_what_users_write_does_not_run(browser: Browser, tmp_path: Path) -> None
     assert problems(page) == []
     assert page.locator("h1").text_content() == analyses.HOSTILE
     page.close()
+
+
+@pytest.mark.parametrize("width", [1100, 390])
+def test_long_words_do_not_widen_the_page(browser: Browser, tmp_path: Path, width: int) -> None:
+    file = tmp_path / "long.html"
+    file.write_text(html(analyses.named("x" * 3000)), encoding="utf-8")
+    page = opened(browser, file, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()

@@ -15,6 +15,7 @@ from tests.conftest import count
 from tests.slurm import Cluster
 
 from weft.core import events as ev
+from weft.core.jobtable import table as profile_table
 from weft.core.jobtime import JobProfile
 from weft.core.profile import profile_of
 from weft.errors import BackendError, WeftError
@@ -235,7 +236,7 @@ JobIDRaw|JobID|State|NNodes|ReqCPUS|ReqMem|Timelimit|Submit|Start|End|Elapsed
 @pytest.mark.parametrize("text", VERSIONS.values(), ids=VERSIONS.keys())
 def test_tables_of_several_versions_tell_the_same(text: str) -> None:
     (job,) = jobs(text).values()
-    assert spans(job) == [("PENDING", 5), ("RUNNING", 60)]
+    assert spans(job) == [("QUEUED", 5), ("RUNNING", 60)]
     assert (job.given.nodes, job.given.cores, job.given.memory_mb) == (2, 16, 34360)
     assert job.given.minutes == 1440
 
@@ -299,7 +300,49 @@ def test_names_may_have_bars() -> None:
     assert job_of(line(JobName="a|b||c")).name == "a|b||c"
 
 
-# What cannot be read
+# What cannot be
+
+
+def test_without_a_column_that_says_when_it_may_run_all_the_waiting_is_queued() -> None:
+    head, row = (text.split("|") for text in (HEAD, line()))
+    (job,) = jobs("\n".join("|".join([*each[:4], *each[5:]]) for each in (head, row))).values()
+    assert spans(job) == [("QUEUED", 40), ("RUNNING", 60)]
+
+
+def test_a_job_that_runs_lasts_until_the_table_was_printed_whatever_others_say() -> None:
+    runs = line(State="RUNNING", End="Unknown")
+    waits = line("13", State="PENDING", Start="Unknown", End="Unknown", Elapsed="00:00:00")
+    later = line("14", Submit=AT + 9e6, Eligible=AT + 9e6, Start=AT + 9e6, End=AT + 9e6 + 60)
+    found = jobs(table(runs, waits, later))
+    assert spans(found["12"]) == [("PENDING", 10), ("QUEUED", 30), ("RUNNING", 60)]
+    assert spans(found["13"]) == [("PENDING", 10), ("QUEUED", 90)]
+    told, _ = facts_of(table(waits), asked=AT + 500.0)
+    assert spans(profile_of(told).jobs[0]) == [("PENDING", 10), ("QUEUED", 490)]
+
+
+@pytest.mark.parametrize("wrong", ["99999999999", "86400", "9999-12-31T00:00:00", "soon"])
+def test_a_time_that_cannot_be_is_passed_over_and_noted(wrong: str) -> None:
+    job = job_of(line(Eligible=wrong))
+    assert spans(job) == [("PENDING", 40), ("RUNNING", 60)]
+    assert job.notes == ["its Eligible cannot be: passed over"]
+    told, notes = facts_of(table(line(Submit=wrong, Eligible=wrong, Start=wrong, End=wrong)))
+    assert told == []
+    assert notes == ["line 2: job 12 has no time that can be: passed over"]
+
+
+@pytest.mark.parametrize("column", ["NNodes", "AllocCPUS", "Elapsed", "MaxRSS", "TotalCPU", "ReqMem"])
+def test_figures_that_cannot_be_do_no_harm(column: str) -> None:
+    for said in ("9" * 400, "9" * 23, f"{'9' * 30}-00:00:00", "\u00b2"):
+        (job,) = profile_of(facts_of(table(line(**{column: said})))[0]).jobs
+        assert profile_table([job]).height == 1
+
+
+@pytest.mark.parametrize(("bar", "how"), [(",", "commas"), ("   ", "blanks")])
+def test_a_table_without_bars_is_told_how_to_be_made(bar: str, how: str) -> None:
+    told, (note,) = facts_of(table(line()).replace("|", bar))
+    assert told == []
+    assert how in note
+    assert "sacct --parsable2" in note
 
 
 def test_broken_rows_are_told_and_the_others_read() -> None:
@@ -310,7 +353,7 @@ def test_broken_rows_are_told_and_the_others_read() -> None:
         "line 3 has 1 columns instead of 15: passed over",
         "line 4: 'job' is no job's id: passed over",
         "line 7: a step of job 16, of which there is no row",
-        "line 6: job 15 has no time that can be read: passed over",
+        "line 6: job 15 has no time that can be: passed over",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,13 @@ import pytest
 from tests.conftest import count, seeds
 from tests.core.scenes import jobs
 
+from weft.core.experience import experience
+from weft.core.groups import WAYS, groups
 from weft.core.jobtable import schema
+from weft.core.normal import drifts, normal_of, outliers
 from weft.errors import FolderError, UsageError, WeftError
+from weft.model import Limits
+from weft.render.historytext import history_text
 from weft.store import history as module
 from weft.store import historyrows
 from weft.store.history import DamagedHistory, History, remember
@@ -126,6 +133,18 @@ def test_messages_and_lists_are_cut_and_secrets_left_out(path: Path) -> None:
     assert b"secret" not in path.read_bytes()
 
 
+def test_messages_are_kept_without_their_secrets(path: Path) -> None:
+    token = "9f86d081884c7d65" * 4
+    said = [f"curl --header 'X-Token: {token}'" + " " * 9999, "password=hunter2 is wrong"]
+    keep(path, *({"job": text[:4], "why": text, "word": text, "tail": "x" * 280 + text} for text in said))
+    assert kept(path)["word"].to_list() == [
+        "curl --header 'X-Token: ***'" + " " * 272,
+        "password=*** is wrong",
+    ]
+    assert token[:8].encode() not in path.read_bytes()
+    assert b"hunter2" not in path.read_bytes()
+
+
 # The same job told twice
 
 
@@ -213,7 +232,41 @@ def test_what_is_forgotten_is_gone_from_the_file(path: Path) -> None:
     assert b"told in confidence" not in path.read_bytes()
 
 
+def test_an_app_of_any_name_is_an_app(path: Path) -> None:
+    keep(path, {"job": "a"}, {"job": "local", "app": ""}, {"job": "nobody knows", "app": None})
+    assert kept(path, app="*")["job"].to_list() == ["a"]
+    with History(path) as history:
+        assert history.forget(app="*") == 1
+    assert kept(path)["job"].to_list() == ["local", "nobody knows"]
+
+
 # Versions
+
+
+def test_the_oldest_file_gains_all_columns_that_came_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute(
+        'CREATE TABLE jobs ("key" TEXT PRIMARY KEY, job TEXT, native TEXT, backend TEXT, start REAL)'
+    )
+    connection.execute("INSERT INTO jobs VALUES ('tapis/uuid-1', 'uuid-1', 'uuid-1', 'tapis', 1.0)")
+    connection.execute(f"PRAGMA user_version = {module.VERSION}")
+    connection.commit()
+    connection.close()
+    (row,) = kept(path).to_dicts()
+    assert (row["job"], row["printed_bytes"], row["notes"]) == ("uuid-1", None, None)
+    newer = {**schema(), "of_tomorrow": pl.Float64()}
+    for each in (module, historyrows):
+        monkeypatch.setattr(each, "schema", lambda: newer)
+    told = jobs({"job": "job", "native": "uuid-1", "start": 2.0, "printed_bytes": 5})
+    with History(path) as history:
+        history.keep(told)
+        history.keep(told.with_columns(of_tomorrow=7.0))
+        (row,) = history.jobs().to_dicts()
+    assert set(row) == set(newer)
+    assert (row["job"], row["printed_bytes"], row["of_tomorrow"]) == ("job", 5, 7.0)
 
 
 def test_a_file_of_an_older_weft_is_read_and_goes_on(path: Path) -> None:
@@ -254,6 +307,100 @@ def test_a_file_of_another_format_is_refused(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+# What may be wrong with a row
+
+ODD = [
+    "start = 'abc'",
+    "start = 1e300",
+    "start = 999999999999",
+    "start = -62135596800",
+    "end = 9e999",
+    "end = x''",
+    "app = x'00ff'",
+    "app = CAST(x'66ff' AS TEXT)",
+    "nodes = 1e30",
+    "nodes = 1.5",
+    "nodes = 'two'",
+    "cases = 9223372036854775807",
+    "queued_s = 'long'",
+    "queued_s = -9e999",
+    "su = x'31'",
+    "open = 2",
+    "notes = 'no list'",
+    "notes = '[1]'",
+    "sources = x'5b5d'",
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_row_that_makes_no_sense_is_left_out_and_counted(path: Path, odd: str) -> None:
+    keep(path, {"job": "a"}, {"job": "b"})
+    change(path, f"UPDATE jobs SET {odd} WHERE job = 'a'")
+    with History(path) as history:
+        found = history.jobs()
+        assert found["job"].to_list() == ["b"]
+        assert found.schema == schema()
+        assert history.unreadable == 1
+        history.keep(jobs({"job": "a", "notes": ["a note"], "sources": ["tapis://a/b"]}))
+        assert len(history.jobs()) == 2, "told again, it is as it should be"
+        assert history.unreadable == 0
+    assert not path.with_name(f"{path.name}.damaged-1").exists()
+
+
+def change(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(statement)
+    connection.close()
+
+
+def test_where_no_row_makes_sense_there_is_no_history(path: Path) -> None:
+    keep(path, {"job": "a"}, {"job": "b"})
+    change(path, "UPDATE jobs SET start = 'abc'")
+    with History(path) as history:
+        assert history.jobs().equals(pl.DataFrame(schema=schema()))
+        assert history.unreadable == 2
+
+
+@pytest.mark.parametrize("seed", seeds(8, 2000))
+def test_whatever_stands_in_the_file_what_is_read_can_be_worked_with(path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    keep(
+        path,
+        *({"job": f"job-{number}", "native": "", "start": 1e9 + 30_000 * number} for number in range(30)),
+    )
+    values = [
+        "NULL",
+        "''",
+        "'abc'",
+        "x'00ff'",
+        "0",
+        "-1",
+        "1e30",
+        "-1e300",
+        "9e999",
+        "-5.5",
+        "1e15",
+        "'[]'",
+        "2e9",
+    ]
+    names = [f'"{name}"' for name in schema()]
+    changes = [
+        f"UPDATE jobs SET {chance.choice(names)} = {chance.choice(values)} WHERE job = 'job-{number}'"
+        for number in range(30)
+    ]
+    change(path, "; ".join(changes))
+    found = kept(path)
+    assert found.schema == schema()
+    if len(found):
+        assert history_text(found)
+    assert drifts(found) is not None
+    assert outliers(found, normal_of(found)) is not None
+    for way in WAYS:
+        groups(found, way)
+    for key in found.select("app", "system", "queue").drop_nulls().unique().rows():
+        assert experience(found, key, Limits())
+
+
 # What may be wrong with the file
 
 
@@ -266,6 +413,10 @@ def test_a_damaged_file_is_moved_aside_and_told(path: Path) -> None:
     assert path.with_name("history.sqlite3.damaged-1").read_bytes() == b"no database " * 1000
     assert kept(path).is_empty()
     path.write_bytes(b"again " * 1000)
+    with pytest.raises(DamagedHistory, match="not a database") as told, History(path, mends=False) as history:
+        history.jobs()
+    assert "it is now" not in told.value.what
+    assert path.read_bytes() == b"again " * 1000
     assert "damaged-2" in remember(jobs({"job": "kept all the same"}), path)
     assert kept(path)["job"].to_list() == ["kept all the same"]
     names = {each.name for each in path.parent.iterdir()}
@@ -306,7 +457,8 @@ def test_a_file_that_another_process_has_replaced_is_not_moved(path: Path) -> No
 def test_a_history_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     said = remember(jobs({}), tmp_path / "file" / "history.sqlite3")
-    assert "these jobs are not in your history" in said
+    assert said.startswith("the history of jobs cannot be used: File exists, so these jobs are not in it; ")
+    assert said.endswith(f"({tmp_path / 'file' / 'history.sqlite3'})")
     assert "WEFT_HOME" in said
     (tmp_path / "history.sqlite3").mkdir()
     assert "WEFT_HOME" in remember(jobs({}), tmp_path / "history.sqlite3")
@@ -335,14 +487,57 @@ def test_a_full_disk_is_told_and_what_was_kept_stands(path: Path) -> None:
     assert kept(path)["job"].to_list() == ["first"]
 
 
-def test_a_history_that_stays_locked_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def locked(path: Path) -> Iterator[Path]:
+    """A history to which another process writes for ever."""
     keep(path, {})
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    assert "locked" in remember(jobs({"job": "more"}), path)
+    yield path
     other.close()
-    assert remember(jobs({"job": "more"}), path) == ""
+
+
+def test_a_history_that_stays_locked_is_told(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WHEN_REMEMBERING", 0.1)
+    said = remember(jobs({"job": "more"}), locked)
+    assert said.startswith(
+        "the history of jobs is locked, so these jobs are not in it; another program has been"
+    )
+    assert "for 0.1 s" in said
+
+
+def test_a_locked_history_is_told_once_to_who_reads_and_writes(
+    locked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WHEN_REMEMBERING", 0.1)
+    monkeypatch.setenv("WEFT_HOME", str(locked.parent))
+    told = jobs({"job": "more"})
+    known, said = module.recall(told, keep=True)
+    assert known.equals(told)
+    assert said.startswith("the history of jobs is locked, so it was left alone; ")
+
+
+def test_patience_is_for_all_that_is_waited_for(path: Path) -> None:
+    keep(path, {})
+    waits = []
+
+    class Waiting(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if statement.startswith("PRAGMA busy_timeout"):
+                waits.append(int(statement.split("=")[1]))
+            else:
+                time.sleep(0.01)
+            return super().execute(statement, *values)
+
+    with History(path, patience=5.0) as history:
+        history._connect()
+        history._connection = sqlite3.connect(path, factory=Waiting, isolation_level=None)
+        history.keep(jobs({"job": "more"}))
+        assert len(waits) >= 4
+        assert all(later < earlier for earlier, later in itertools.pairwise(waits)), "none is waited for anew"
+        waits.clear()
+        history.jobs()
+        assert waits[0] == 5000, "each method has it all"
 
 
 # Many at once
@@ -427,3 +622,19 @@ def test_known_and_told_together_have_each_job_once(path: Path) -> None:
     assert sorted(both["job"]) == ["now", "older", "portal-0001"]
     assert both.schema == schema()
     assert module.together(pl.DataFrame(schema=schema()), told).equals(told)
+
+
+def test_a_damaged_history_is_told_once_and_a_new_one_has_what_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_HOME", str(path.parent))
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 1000)
+    told = jobs(STUDYS)
+    known, said = module.recall(told, keep=True)
+    assert known.equals(told)
+    assert said.startswith(
+        "the history of jobs is damaged (file is not a database); it is now history.sqlite3.damaged-1;"
+    )
+    assert module.recall(told)[1] == ""
+    assert kept(path)["job"].to_list() == ["portal-0001"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from weft.core.checks import Edit
-from weft.errors import StudyFileError
+from weft.errors import FolderError, StudyFileError
 from weft.store import studyedit
 
 FILE = """\
@@ -130,6 +131,26 @@ def test_a_link_to_a_study_stays_a_link(tmp_path: Path) -> None:
     studyedit.replace(link, studyedit.read_exactly(link).replace("minutes = 5", "minutes = 6"))
     assert link.is_symlink()
     assert "minutes = 6" in file.read_text()
+
+
+@pytest.mark.parametrize("locked", ["file", "folder", "late"])
+def test_what_cannot_be_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: str) -> None:
+    file = study(tmp_path)
+    before = file.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    if locked == "late":
+        monkeypatch.setattr(Path, "replace", refuse)
+    else:
+        closed = file if locked == "file" else tmp_path
+        monkeypatch.setattr(os, "access", lambda path, _: path != closed)
+    with pytest.raises(FolderError, match=r"permission|may not be written"):
+        studyedit.replace(file, studyedit.read_exactly(file).replace("minutes = 5", "minutes = 6"))
+    monkeypatch.undo()
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt", "study.toml"]
 
 
 def test_what_would_be_no_study_is_not_written(tmp_path: Path) -> None:

@@ -127,6 +127,14 @@ def test_scripts(tmp_path: Path) -> None:
     assert (told["d"].crlf, told["d"].executable, told["d"].interpreter) == (False, True, "")
 
 
+def test_what_lies_beside_the_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, a="x", b="x", sub__c="x")
+    write(tmp_path, **{".hidden": "x"})
+    assert seen(tmp_path).beside == ("a", "b", "study.toml")
+    monkeypatch.setattr(studyfacts, "MOST_BESIDE", 1)
+    assert len(seen(tmp_path).beside) == 1
+
+
 def test_words_are_looked_at_as_paths(tmp_path: Path) -> None:
     write(tmp_path, a="a", f__b="b")
     text = f"name = 's'\n[model]\ncommand = 'm a ./f/b f/ {tmp_path}/a /no/where/x {tmp_path}/new {{x}}'\n[parameters]\nx = 1\n"

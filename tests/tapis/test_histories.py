@@ -215,7 +215,7 @@ def test_jobs_together_count_their_time_once() -> None:
 def test_a_job_without_a_history_is_known_from_itself() -> None:
     history = msgspec.structs.replace(recorded("finished"), entries=[])
     assert lengths(histories.profile([history]).jobs[0]) == [("PENDING", 501.73)]
-    assert histories.profile([History(job={"uuid": "x", "status": "FAILED"}, entries=[], read_at=5)]).jobs
+    assert histories.profile([History(job={"uuid": "x", "status": "FAILED"}, entries=[], read_at=MADE)]).jobs
     assert histories.profile([]).jobs == []
 
 
@@ -449,6 +449,26 @@ def test_a_service_that_does_not_answer_is_told_by_job(session: Session, served:
     assert ([history.uuid for history in found], [uuid for uuid, _ in problems]) == ([hello], [NOBODY])
     assert isinstance(problems[0][1], BackendError)
     assert NOBODY in str(problems[0][1])
+
+
+def test_a_service_that_has_stopped_answering_is_not_asked_for_ever(
+    session: Session, hello: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    histories.read(session, hello)  # from now on it is on the disk
+    asked: list[str] = []
+
+    def refused(_: Session, uuid: str) -> Any:
+        asked.append(uuid)
+        raise BackendError("it is not there", hint="later")
+
+    monkeypatch.setattr(histories, "_job", refused)
+    gone = [f"{number:08d}-gone" for number in range(200)]
+    found, problems = histories.read_all(session, ["../x", *gone, hello])
+    assert [history.uuid for history in found] == [hello]
+    assert len(asked) < 2 * (histories.GIVE_UP + histories.READERS)
+    (_, silent), (name, wrong) = problems
+    assert "200 of 202 jobs could not be read (it is not there)" in str(silent)
+    assert (name, silent.hint, "no job's uuid" in str(wrong)) == ("../x", "later", True)
 
 
 def test_another_user_s_job_is_told(

@@ -391,6 +391,9 @@ def test_a_job_that_nobody_names_has_the_file_s_name(tmp_path: Path) -> None:
     assert [history.uuid for history in histories.from_file(path)] == ["some-1", "some-2"]
 
 
+_TIMED = '{"job": {"uuid": "x", "created": "2026-02-03T09:40:08Z"}, "history": []}'
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
@@ -399,10 +402,13 @@ def test_a_job_that_nobody_names_has_the_file_s_name(tmp_path: Path) -> None:
         ("hello\nworld\n", "some.json"),
         ("7", "some.json"),
         ("[7]", "some.json: item 1"),
-        ('[{"job": {"uuid": "x"}, "history": []}, {"job": 1, "history": []}]', "some.json: item 2"),
+        (f'[{_TIMED}, {{"job": 1, "history": []}}]', "some.json: item 2"),
+        ('{"job": {"uuid": "x"}, "history": []}', "some.json"),
+        ('{"job": {"uuid": "x", "created": "0001-01-01T00:00:00Z"}, "history": []}', "some.json"),
+        ("[[[]]]", "some.json: item 1"),
         ('{"job": {"uuid": "x"}}', "some.json"),
         ("[" * 5000, "some.json"),
-        ('{"job": {"uuid": "x"}, "history": []}\n{"job"\n', "some.json: line 2"),
+        (f'{_TIMED}\n{{"job"\n', "some.json: line 2"),
         (None, "some.json"),
     ],
 )

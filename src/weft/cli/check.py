@@ -18,7 +18,7 @@ from weft.errors import Exit, NeedsDecision, WeftError
 
 if TYPE_CHECKING:
     from weft.api import Study
-    from weft.core.checks import Check
+    from weft.core.checks import Check, Fix
 
 MOST_WARNINGS = 3
 """Warnings that a run begins with; `weft check` tells the others."""
@@ -26,6 +26,7 @@ ROUNDS = 3
 """What is mended may show what else is to be mended; after so many rounds the rest is for the user."""
 COLOURS = {"FAIL": "red", "WARN": "yellow", "PASS": "green"}
 _INDENT = " " * 8
+_WEFT = "import sys; sys.path[:] = filter(None, sys.path); from weft.cli.main import main; main()"
 
 
 @click.command("check", short_help="Go through the checklist before submission.")
@@ -101,20 +102,52 @@ def _mend(study: Study, todo: Sequence[Check], *, yes: bool, as_json: bool) -> b
     from weft.store import studyedit
 
     file = Path(study.spec.file)
+    fixes = [check.fix for check in todo if check.fix]
     before = studyedit.read_exactly(file)
-    after = studyedit.edited(before, [edit for check in todo if check.fix for edit in check.fix.edits])
-    commands = [check.fix.command for check in todo if check.fix and check.fix.command]
-    if after == before and not commands:
+    after = studyedit.edited(before, [edit for fix in fixes for edit in fix.edits])
+    others = [fix for fix in fixes if fix.unix_lines or fix.executable or fix.command]
+    if after == before and not others:
         return False
     if not as_json:
-        for line in (*_difference(str(file), before, after), *(f"$ {shlex.join(each)}" for each in commands)):
+        for line in (*_difference(str(file), before, after), *_in_words(others, Path(study.spec.folder))):
             click.echo(line)
     _agree(yes, as_json)
+    changed = [Path(study.spec.folder, path) for fix in others for path in fix.unix_lines]
+    for each in (*changed, *([file] if after != before else [])):
+        studyedit.must_be_writable(each)
     if after != before:
         studyedit.replace(file, after)
-    for words in commands:
-        _run(words, study.spec.folder)
+    for fix in others:
+        _do(fix, Path(study.spec.folder))
     return True
+
+
+def _in_words(fixes: Sequence[Fix], folder: Path) -> Iterator[str]:
+    """What would be done besides the changes of the study file."""
+    from weft.render.text import printable
+
+    for fix in fixes:
+        for path in fix.unix_lines:
+            yield printable(f"end the lines of `{path}`{_leads(folder / path)} with LF, not CR LF")
+        for path in fix.executable:
+            yield printable(f"make `{path}`{_leads(folder / path)} executable")
+        if fix.command:
+            yield printable(f"$ {shlex.join(('weft', *fix.command))}")
+
+
+def _leads(file: Path) -> str:
+    return f", a link to {file.resolve()}," if file.is_symlink() else ""
+
+
+def _do(fix: Fix, folder: Path) -> None:
+    from weft.store import scriptedit
+
+    for path in fix.unix_lines:
+        scriptedit.end_lines(folder / path)
+    for path in fix.executable:
+        scriptedit.make_executable(folder / path)
+    if fix.command:
+        _run(fix.command)
 
 
 def _difference(name: str, before: str, after: str) -> Iterator[str]:
@@ -137,15 +170,14 @@ def _agree(yes: bool, as_json: bool) -> None:
         raise click.exceptions.Abort
 
 
-def _run(words: Sequence[str], folder: str) -> None:
-    argv = [sys.executable, "-m", "weft", *words[1:]] if words[0] == "weft" else [*words]
-    # Commands of weft name the study from where the user stands; those about files, from the study's folder.
-    done = subprocess.run(
-        argv, cwd=None if words[0] == "weft" else folder, capture_output=True, text=True, check=False
-    )
+def _run(words: Sequence[str]) -> None:
+    """Run a command of weft where the user stands; no module that lies there is imported."""
+    argv = [sys.executable, "-c", _WEFT, *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().removeprefix("error: ")
-        raise WeftError(f"`{shlex.join(words)}` did not work: {said}", hint="what was changed before stands")
+        what = f"`{shlex.join(('weft', *words))}` did not work: {said}"
+        raise WeftError(what, hint="what was changed before stands")
 
 
 # Showing

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WAYS = ("app", "system", "queue", "study", "week", "outcome", "phase")
 _ENDINGS = (".csv", ".parquet", ".json")
-NOTHING = "no ended jobs are known yet: `weft run`, or `weft profile --all`, fills the history"
+NOTHING = "no ended jobs are known: `weft run` or `weft profile --all` fills the history"
 
 
 @click.command("history", short_help="Say what is normal for your jobs, by those that have ended.")
@@ -66,10 +66,12 @@ def command(
 
     with History() as history:
         jobs = history.jobs(**which)
+    if history.unreadable:
+        _tell_unreadable(history.unreadable)
     if export:
         _write(export, jobs)
     elif as_json:
-        _print_json(jobs, by)
+        _print_json(jobs, by, history.unreadable)
     elif jobs.is_empty():
         click.echo("no ended jobs like these are known" if any(which.values()) else NOTHING)
     else:
@@ -83,8 +85,15 @@ def _check(*, by: str | None, export: Path | None, forget: bool) -> None:
     if len(chosen) > 1:
         hint = "`weft history --help` shows what may be given"
         raise UsageError(f"{' and '.join(chosen)} exclude each other", hint=hint)
-    if export and export.suffix not in _ENDINGS:
+    if export and export.suffix.lower() not in _ENDINGS:
         raise UsageError(f"no such kind of file: {export.name}", hint=f"end it in {', '.join(_ENDINGS)}")
+
+
+def _tell_unreadable(number: int) -> None:
+    from weft.core.quantities import count
+
+    label = click.style("note:", fg="yellow", bold=True)
+    click.echo(f"{label} {count(number, 'row')} of the history could not be read: left out", err=True)
 
 
 def _when(text: str, option: str, now: float) -> float | None:
@@ -105,28 +114,28 @@ def _text(jobs: pl.DataFrame, by: str | None) -> str:
     return history_text(jobs)
 
 
-def _print_json(jobs: pl.DataFrame, by: str | None) -> None:
+def _print_json(jobs: pl.DataFrame, by: str | None, unreadable: int) -> None:
     from weft.cli.progress import print_json
 
     if by:
         from weft.core.groups import groups
 
-        print_json({"by": by, "groups": groups(jobs, by).to_dicts()})
+        print_json({"by": by, "groups": groups(jobs, by).to_dicts(), "unreadable": unreadable})
     else:
         from weft.render.historytext import history_data
 
-        print_json(history_data(jobs))
+        print_json({**history_data(jobs), "unreadable": unreadable})
 
 
 def _write(path: Path, jobs: pl.DataFrame) -> None:
     from weft.core.quantities import count
-    from weft.store.resultfile import csv_bytes, load_polars, parquet_bytes, write_file
+    from weft.render.tables import jobs_csv
+    from weft.store.resultfile import parquet_bytes, write_file
 
-    if path.suffix == ".csv":
-        pl = load_polars()
-        lists = [name for name, kind in jobs.schema.items() if isinstance(kind, pl.List)]
-        data = csv_bytes(jobs.with_columns(pl.col(lists).list.join("; ")))
-    elif path.suffix == ".parquet":
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        data = jobs_csv(jobs)
+    elif kind == ".parquet":
         data = parquet_bytes(jobs)
     else:
         import msgspec
@@ -147,7 +156,7 @@ def _forget(which: dict[str, Any], *, yes: bool, as_json: bool) -> int:
         hint = "choose them by --before, --app, --system or --queue; --app '*' is all that have an app"
         raise UsageError("it is not said which jobs to forget", where="--forget", hint=hint)
     with History() as history:
-        number = len(history.jobs(**which))
+        number = len(history.jobs(**which)) + history.unreadable
         if number and not yes:
             _agree(f"{count(number, 'job')} of {count(len(history.jobs()), 'ended job')}")
         number = history.forget(**which) if number else 0

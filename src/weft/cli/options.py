@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -48,14 +49,34 @@ def packing_options(function: Function) -> Function:
         "balanced": "All jobs that may run at once, unless fewer are as fast and cost less (the default).",
     }
     for word, text in reversed(told.items()):
-        function = click.option(f"--{word}", "prefer", flag_value=word, help=text)(function)
+        named = click.option(
+            f"--{word}", f"prefers_{word}", is_flag=True, expose_value=False, callback=_prefer, help=text
+        )
+        function = named(function)
     return click.option(
         "--max-su",
         metavar="N",
-        type=click.FloatRange(min=0, min_open=True),
+        type=float,
         default=None,
+        callback=_finite,
         help="Refuse to run what may cost more service units than this (exit code 5).",
     )(function)
+
+
+def _prefer(context: click.Context, option: click.Parameter, given: bool) -> None:
+    """Take the preference that was given as ``prefer``; two of them contradict each other."""
+    word = str(option.name).removeprefix("prefers_")
+    before = context.params.setdefault("prefer", None)
+    if given and before:
+        raise click.UsageError(f"--{before} and --{word} cannot be given together")
+    if given:
+        context.params["prefer"] = word
+
+
+def _finite(context: click.Context, option: click.Parameter, given: float | None) -> float | None:
+    if given is not None and not 0 < given < math.inf:
+        raise click.BadParameter("give a finite number above 0")
+    return given
 
 
 def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:

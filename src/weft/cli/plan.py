@@ -88,7 +88,10 @@ def _jobs_to_come(study: Study, planned: Planned, place: str) -> Iterator[str]:
     """What the jobs get, take and cost."""
     yield f"  jobs      {_jobs(planned)}"
     yield f"  each case {_limits(study)}"
-    yield f"  takes     {_time(planned, place)}"
+    title = "takes"
+    for line in _time(planned, place):
+        yield f"  {title:10}{line}"
+        title = ""
     if planned.node_hours is not None:
         su = f", {planned.su:,.2f} SU" if planned.su is not None else ""
         yield f"  costs     at most {planned.node_hours:,.2f} node-hours{su}"
@@ -114,22 +117,24 @@ def _limits(study: Study) -> str:
     return ", ".join(parts)
 
 
-def _time(planned: Planned, place: str) -> str:
+def _time(planned: Planned, place: str) -> list[str]:
     from weft.core.quantities import duration
+    from weft.render.text import WIDTH
 
     ways = _foretold(planned)
     if ways is not None:
         least, likely, most = ways.chosen.forecast.wall_s
-        return f"about {duration(likely)}, 8 times of 10 between {duration(least)} and {duration(most)}"
+        return [f"about {duration(likely)}, 8 times of 10: {duration(least)} to {duration(most)}"]
     if planned.eta_s is None:
-        return f"not known before some have run (`weft run{place} --pilot 4` learns it)"
-    return f"about {duration(planned.eta_s)}, going by the cases that have run"
+        first, then = "not known before some have run", f"(`weft run{place} --pilot 4` learns it)"
+        return [f"{first} {then}"] if len(first) + len(then) < WIDTH - 12 else [first, then]
+    return [f"about {duration(planned.eta_s)}, going by the cases that have run"]
 
 
 def _foretold(planned: Planned) -> Ways | None:
-    """The ways, if more than a guess is known of how long a case takes, or of what a service takes beside it."""
+    """The ways, if they rest on more than a guess that is not worth telling."""
     ways = planned.ways
-    return ways if ways is not None and (not ways.guessed or ways.chosen.forecast.files) else None
+    return ways if ways is not None and ways.told else None
 
 
 def _ways(ways: Ways) -> Iterator[str]:

@@ -169,13 +169,22 @@ def _here(source: str, words: Sequence[str], since: str) -> Analysis:
 
 def _of_tapis(uuids: Sequence[str] | None, app: str, since: str, base_url: str) -> Analysis:
     from weft import profiling
+    from weft.core.quantities import count
     from weft.tapis.histories import find
     from weft.tapis.login import session
 
     began = since_when(since, time.time()) if since else None
     with session(base_url) as speaking:
+        _say(f"asking {speaking.base_url}")
         wanted = find(speaking, app=app, since=began) if uuids is None else uuids
+        _say(f"reading {count(len(wanted), 'job')}")
         return profiling.of_tapis(speaking, wanted)
+
+
+def _say(text: str) -> None:
+    """What is waited for, to whom waits."""
+    if is_terminal(sys.stderr):
+        click.echo(f"{text} ...", err=True)
 
 
 # Telling

@@ -58,6 +58,8 @@ def command(
     loaded = Study.load(study, on=on, prefer=prefer or "", max_su=max_su)
     if not no_check:
         before_run(loaded, at(study), pilot=bool(pilot), as_json=as_json)
+    if max_su is not None:
+        _say_if_without_effect(loaded)
     decide = decision(rerun, as_json)
     if detach:
         return _detach(loaded, at(study), pilot or 0, decide, as_json)
@@ -67,6 +69,16 @@ def command(
         lambda update: loaded.run(pilot=pilot or 0, check=False, decide=decide, watch=update),
         as_json=as_json,
     )
+
+
+def _say_if_without_effect(study: Study) -> None:
+    """Say so of a limit on service units where nothing is charged."""
+    from weft.backends.registry import backend_for
+    from weft.foresight import without_effect
+
+    said = without_effect(study.spec, backend_for(study.spec, study.folder).limits)
+    if said:
+        click.echo(f"note: {said}", err=True)
 
 
 def watched(study: Study, place: str, work: Callable[[Watch], Summary], *, as_json: bool) -> int:

@@ -41,7 +41,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     jobs: pl.DataFrame
     """One row for each job (``core/jobtable.py``)."""
     waited: Sequence[Waited] = ()
-    """The critical path, in order and without gaps."""
+    """The critical path, in order; where no job was under way for long, as between two runs, it has a gap."""
     findings: Sequence[Finding] = ()
     outliers: Sequence[Outlier] = ()
     drifts: Sequence[Drift] = ()

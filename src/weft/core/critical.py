@@ -3,7 +3,8 @@
 Seen from the end: the last job to end was waited for since it was planned. It was planned when it was because the job
 that ended last before that had made room for it (or had shown that it was needed); and so on, back to the start. Where
 no job had ended just before, one that was under way then is followed instead. What lies between is weft's own time, in
-which nothing was under way.
+which nothing was under way. Longer pauses, as between two runs, are nobody's wait, and are left out: the path has a
+hole there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ FOLLOWS = 120.0
 
 
 def critical_path(jobs: Sequence[JobProfile]) -> list[Waited]:
-    """What was waited for from the start of the first job to the end of the last, in order and without gaps."""
+    """What was waited for, in order, from the start of the first job to the end of the last.
+
+    A gap is longer than ``FOLLOWS``, and no job was under way in it.
+    """
     by_end = sorted((job for job in jobs if job.end > job.start), key=lambda job: job.end)
     if not by_end:
         return []
@@ -37,7 +41,8 @@ def critical_path(jobs: Sequence[JobProfile]) -> list[Waited]:
             before = beside or before
         assert before is not None  # noqa: S101  # the first job started before this moment
         if before.end < until:
-            path.append(Waited(start=before.end, end=until, job="", name=""))
+            if until - before.end <= FOLLOWS:
+                path.append(Waited(start=before.end, end=until, job="", name=""))
             until = before.end
         path += reversed([*_clipped(before, until)])
         until = before.start

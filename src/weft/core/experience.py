@@ -1,9 +1,8 @@
 """What the user's ended jobs teach about the next ones of the same app, system and queue. PURE.
 
-Besides how long phases take (``core/normal.py``) there are figures that only a prediction needs. What RUNNING takes
-around the cases (the start of the runner, and until the service looks again) is a share of what it could be at most,
-so that jobs of other lengths teach something too. The time until weft looked at a job that was over follows from its
-pauses, and is taken out again: of COLLECTING, or, where nobody told when the job was over, of RUNNING and ARCHIVING.
+Besides how long phases take (``core/normal.py``) there are figures that only a prediction needs: what of RUNNING is the
+runner's, what of a phase with a transfer is not the transfer, and what of COLLECTING is bringing. The rest of these is
+waiting for the next look, the service's or weft's, which follows from when they look and need not be learnt.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from weft.core.lateness import lateness
+from weft.core.jobtable import INTO
+from weft.core.lateness import between_looks, lateness, noticed
 from weft.core.looking import Looks
 from weft.core.normal import Baseline, Normal, normal_of
 from weft.core.waits import FEW, Key
@@ -22,16 +22,15 @@ from weft.model import Limits, Outcome, Phase
 if TYPE_CHECKING:
     import polars as pl
 
-SECOND_LOOK = 11.0
-"""Seconds after which Tapis looks at a job for the second time: a shorter one is seen to be over then."""
 ANSWERED = 0.02
 """A look is answered so much later than it was due, as a share of the time since weft last did something."""
 LATEST = 100
 """So many of the latest jobs are looked at: what was long ago says little of today."""
-START = 2.0
-"""Seconds until a runner is at work, and from its last word to the end of its job, at the most that is usual."""
-LEAST_LEFT = 0.2
-"""Of what came after the cases at least this part is believed to have been the service's."""
+SLOWEST = 0.1
+"""An account is shrunk until it fits in: the least shrunk in one of ten says how fast the service's clock runs."""
+EARLY = 0.95
+"""Part of the time until a look within which a phase would not be seen to be over."""
+_AROUND = ("unpack_s", "setup_s", "finish_s", "pack_s")
 
 
 class Experience(Struct, frozen=True, kw_only=True):
@@ -39,19 +38,22 @@ class Experience(Struct, frozen=True, kw_only=True):
 
     normal: Normal = Normal()
     """How long phases take; a few jobs are enough."""
+    pace: float = 1.0
+    """Seconds of ours in one of the service's."""
+    prompt: bool = False
+    """The service tells at once that something is over (one made for trying out does): it is not looked for."""
     around: Baseline | None = None
-    """RUNNING without CASES, as a share of ``around_most``."""
+    """Seconds in which the runner was at work, and no case."""
+    starting: Baseline | None = None
+    """Seconds of RUNNING, at least, that neither the cases nor the runner tell of: until that was at work."""
+    closing: Mapping[str, Baseline] = {}
+    """Seconds of a phase with a transfer before it was asked for and after it was noticed, by what it was for."""
     bringing: Baseline | None = None
     """Seconds from when weft saw that a job was over until its outputs were here."""
     case_s: Mapping[str, Baseline] = {}
     """Mean seconds of a case, over the jobs of a study by its name; of all under the empty name."""
     archive_bytes: float = 0.0
     """For one case."""
-
-
-def around_most(backend: str, seconds: float) -> float:
-    """The longest that RUNNING usually lasts beyond its cases, which take so many seconds."""
-    return START + lateness(backend, Phase.RUNNING, max(seconds + START, SECOND_LOOK))
 
 
 def experience(jobs: pl.DataFrame, key: Key, limits: Limits) -> Experience:
@@ -65,57 +67,64 @@ def experience(jobs: pl.DataFrame, key: Key, limits: Limits) -> Experience:
     alike = jobs.filter((pl.col("app") == app) & (pl.col("system") == system) & (pl.col("queue") == queue))
     packed = alike.filter(pl.col("study") != "")
     chosen = (packed if packed.height >= FEW else alike).sort("end").tail(LATEST)
-    chosen = _as_it_was(chosen, Looks(limits))
-    wanted = (
-        "study",
-        "backend",
-        "running_s",
-        "cases_s",
-        "collecting_s",
-        "case_s",
-        "recorded",
-        "archive_bytes",
-    )
     done = chosen.filter(pl.col("outcome") == Outcome.FINISHED.value)
-    rows = done.select(wanted).to_dicts()
-    with_cases = [row for row in rows if row["cases_s"]]
-    counted = [row for row in rows if row["recorded"]]
+    rows = done.with_columns(pl.col(pl.Float64).fill_null(0.0)).to_dicts()
+    paces = sorted(row["pace"] for row in rows if row["pace"] > 0)
+    pace = _quantile(paces, SLOWEST) if paces else 1.0
+    counted = [row for row in rows if row["recorded"] and row["cases_s"]]
+    prompt = _is_prompt(counted, pace)
     return Experience(
         normal=normal_of(chosen, FEW),
-        around=baseline(_around(row) for row in with_cases),
-        bringing=baseline(row["collecting_s"] for row in rows if row["collecting_s"] is not None),
-        case_s=_case_seconds(row for row in counted if row["cases_s"]),
+        pace=pace,
+        prompt=prompt,
+        around=baseline(_around(row) for row in counted),
+        starting=baseline(_untold(row, 0.0 if prompt else pace) for row in counted),
+        bringing=_bringing(rows, Looks(limits)),
+        closing=_closing(rows, prompt=prompt),
+        case_s=_case_seconds(counted),
         archive_bytes=_middle([(row["archive_bytes"] or 0) / row["recorded"] for row in counted]),
     )
 
 
-def _as_it_was(jobs: pl.DataFrame, looks: Looks) -> pl.DataFrame:
-    """The jobs without the time until weft looked: COLLECTING is then what it took to bring the outputs."""
-    import polars as pl
+def _is_prompt(rows: Sequence[Mapping[str, Any]], pace: float) -> bool:
+    """Are most jobs seen to be over before the first look after their cases?"""
+    early: list[bool] = [
+        row["running_s"] < EARLY * noticed(row["backend"], Phase.RUNNING, row["cases_s"] + _around(row), pace)
+        for row in rows
+    ]
+    return sum(early) * 2 > len(early)
 
-    names = (
-        "start",
-        "end",
-        "planned_s",
-        "uploading_s",
-        "running_s",
-        "cases_s",
-        "archiving_s",
-        "collecting_s",
-    )
-    columns: dict[str, list[float | None]] = {"running_s": [], "archiving_s": [], "collecting_s": []}
-    rows = jobs.select("study", pl.col(names).fill_null(0.0)).to_dicts()
-    for row, alone in zip(rows, _alone(rows), strict=True):
-        unnoticed, bringing = _unnoticed(row, looks, alone=alone)
-        around = max(0.0, row["running_s"] - row["cases_s"])
-        after = around + row["archiving_s"]
-        left = max(LEAST_LEFT, 1 - unnoticed / after) if after else 1.0
-        columns["running_s"].append(row["running_s"] - around * (1 - left))
-        columns["archiving_s"].append(row["archiving_s"] * left)
-        columns["collecting_s"].append(bringing)
-    return jobs.with_columns(
-        **{name: pl.Series(values, dtype=pl.Float64) for name, values in columns.items()}
-    )
+
+def _around(row: Mapping[str, Any]) -> float:
+    return sum(float(row[name]) for name in _AROUND)
+
+
+def _untold(row: Mapping[str, Any], pace: float) -> float:
+    """What of RUNNING is untold for sure: its process had not ended when it was looked at for the last time but one."""
+    running: float = row["running_s"] * (1 - ANSWERED)
+    late = lateness(row["backend"], Phase.RUNNING, running / pace) * pace if pace else 0.0
+    late = late or between_looks(row["backend"], running)
+    told: float = row["cases_s"] + _around(row)
+    return max(0.0, running - late - told)
+
+
+def _closing(rows: Sequence[Mapping[str, Any]], *, prompt: bool) -> dict[str, Baseline]:
+    """What of a phase with a transfer is neither waiting for it nor for the service's look."""
+    parts = ("before_s", "closing_s", *(["unnoticed_s"] if prompt else ()))
+    found = {
+        into: baseline(
+            sum(row[f"{into}_{part}"] for part in parts) for row in rows if row[f"{into}_transfers"]
+        )
+        for into in INTO
+    }
+    return {into: one for into, one in found.items() if one is not None}
+
+
+def _bringing(rows: Sequence[Mapping[str, Any]], looks: Looks) -> Baseline | None:
+    """COLLECTING without the time until weft looked; of jobs alone, since others, too, make it look."""
+    together = zip(rows, _alone(rows), strict=True)
+    known = [_brought(row, looks) for row, alone in together if alone and row["recorded"]]
+    return baseline(seconds for seconds in known if seconds is not None)
 
 
 def _alone(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
@@ -129,25 +138,15 @@ def _alone(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     ]
 
 
-def _unnoticed(row: Mapping[str, Any], looks: Looks, *, alone: bool) -> tuple[float, float | None]:
-    """The time until weft saw that the job was over that is in RUNNING or ARCHIVING, and COLLECTING without any.
-
-    None where other jobs, too, made weft look: nobody knows what of COLLECTING was waiting.
-    """
-    collecting = float(row["collecting_s"])
-    over = row["end"] - row["start"] - row["planned_s"] - row["uploading_s"] - collecting
+def _brought(row: Mapping[str, Any], looks: Looks) -> float | None:
+    """How long it took to bring what a job left; None where that cannot be told from waiting."""
+    collecting: float = row["collecting_s"]
+    over: float = row["end"] - row["start"] - row["planned_s"] - row["uploading_s"] - collecting
     until = looks.next(max(0.0, over)) - over
-    if alone and collecting >= until:
-        return 0.0, collecting - until
-    if looks.since(over) <= max(0.1, 2 * ANSWERED * over):
-        # Its end is known from a look of weft's alone: on average it was half a pause before.
-        return looks.pause_before(over) / 2, collecting if alone else None
-    return 0.0, None
-
-
-def _around(row: Mapping[str, Any]) -> float:
-    beyond: float = max(0.0, row["running_s"] - row["cases_s"])
-    return beyond / around_most(row["backend"], row["cases_s"])
+    if collecting >= until:
+        return collecting - until
+    # Its end is known from a look of weft's alone: there was no more waiting.
+    return collecting if looks.since(over) <= max(0.1, 2 * ANSWERED * over) else None
 
 
 def _case_seconds(rows: Iterable[Mapping[str, Any]]) -> dict[str, Baseline]:

@@ -31,7 +31,7 @@ _WHOLE = (
     "visits_blocked",
 )  # fmt: skip
 """``cores`` and ``memory_mb`` are a node's, ``case_...`` one case's; null where not known."""
-_SECONDS = ("start", "end", "minutes", "rate", "least_minutes")
+_SECONDS = ("start", "end", "minutes", "rate", "least_minutes", "pace")
 _USE = ("case_s", "cpu_s", "longest_case_s", "busy_s", "idle_s", "tail_s", "su")
 _BYTES = ("peak_memory_bytes", "read_bytes", "written_bytes", "printed_bytes", "files_written", "files_kept")
 _TRANSFERS = (
@@ -43,7 +43,7 @@ INTO = ("inputs", "archive")
 _OF_THE_JOB = {
     **{name: name for name in ("native", "name", "study", "backend", "host", "word", "why", "tail")},
     **{name: name for name in ("slots", "cases", "recorded", "in_flight", "start", "end", "signs", "notes")},
-    **{name: name for name in ("case_s", "cpu_s", "busy_s", "idle_s", "tail_s")},
+    **{name: name for name in ("case_s", "cpu_s", "busy_s", "idle_s", "tail_s", "pace")},
     "job": "id",
     "case_cores": "cores",
     "case_memory_mb": "memory_mb",
@@ -58,6 +58,8 @@ _OF_THE_JOB = {
     "files_kept": "kept",
 }
 """Column, and what it is called in a job's profile."""
+_MOST = 2**53
+"""No count is larger: a figure beyond it was not measured, and does not fit everywhere."""
 _BETWEEN = "\x1f"
 """The sign that separates units: in no address, pattern or sentence."""
 _OF_WHAT_WAS_GIVEN = ("app", "system", "queue", "nodes", "rate", "includes", "excludes")
@@ -111,8 +113,24 @@ def table(jobs: Sequence[JobProfile]) -> pl.DataFrame:
     for name in lists:
         columns[name] = [_BETWEEN.join(each) for each in columns[name]]
         kinds[name] = pl.String()
-    found = pl.DataFrame([pl.Series(name, columns[name], dtype=kind) for name, kind in kinds.items()])
+    found = pl.DataFrame([_column(name, columns[name], kind) for name, kind in kinds.items()])
     return found.with_columns(_split(name) for name in lists)
+
+
+def _column(name: str, values: Sequence[Any], kind: Any) -> pl.Series:
+    """The column; where a whole number does not fit into it, the largest that does."""
+    import polars as pl
+
+    try:
+        return pl.Series(name, values, dtype=kind)
+    except (TypeError, OverflowError):
+        if not isinstance(kind, pl.Int64):
+            raise
+        return pl.Series(name, [each if each is None else _fitting(each) for each in values], dtype=kind)
+
+
+def _fitting(count: int) -> int:
+    return max(-_MOST, min(_MOST, count))
 
 
 def _split(name: str) -> pl.Expr:
@@ -171,7 +189,8 @@ def _moved(jobs: Sequence[JobProfile]) -> dict[str, Sequence[Any]]:
     for place, job in enumerate(jobs):
         for each in job.transfers:
             for what in _TRANSFERS:
-                sums[f"{each.into}_{what}"][place] += getattr(each, what)
+                more = getattr(each, what)
+                sums[f"{each.into}_{what}"][place] += more if -_MOST < more < _MOST else _fitting(more)
     return {**sums}
 
 
@@ -182,4 +201,4 @@ def _zeros(code: str, jobs: Sequence[JobProfile]) -> array[Any]:
 def _su(given: Allotment, running: float) -> float | None:
     if given.rate is None or not running:
         return None
-    return charged_hours(running / 60, given.nodes, given.least_minutes) * given.rate
+    return charged_hours(running / 60, _fitting(given.nodes), given.least_minutes) * given.rate

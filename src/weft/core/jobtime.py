@@ -13,8 +13,9 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from weft.core import events as ev
-from weft.core.clocks import Clock, clock_of, on_our_clock
+from weft.core.clocks import SLACK_S, Clock, believed, clock_of, on_our_clock, plausible
 from weft.core.lateness import WHOLE_SECOND, between_looks, lateness
+from weft.core.secrets import masked
 from weft.core.signs import signs_in
 from weft.core.transfers import MOVED_IN, TransferProfile, profiles, together
 from weft.model import Kind, Outcome, Phase
@@ -114,6 +115,8 @@ class JobProfile(Struct, frozen=True, kw_only=True):
     kept: int = 0
     signs: list[str] = []
     """Ids of the patterns recognised in what failed cases printed, once for each case."""
+    pace: float = 1.0
+    """Seconds of ours in one of the service's account; 1 where there is none."""
     notes: list[str] = []
     """What is wrong with what is known of it."""
 
@@ -151,10 +154,13 @@ class JobTime:
         ),
         *("host", "id", "in_flight", "kept", "kind", "longest", "made_between", "memory", "moves", "native"),
         *("notes", "open", "outcome", "planned", "read", "runner_at", "signs", "slot_ends", "slots", "spans"),
-        *("printed", "tail", "told", "why", "word", "written"),
+        *("printed", "study", "tail", "told", "until", "why", "word", "written"),
     )
 
-    def __init__(self, event: ev.JobPlanned) -> None:
+    def __init__(self, event: ev.JobPlanned, study: str = "") -> None:
+        self.study = study
+        self.until = event.at
+        """The last moment that is known of it, while it is not over and nobody gave an account of it."""
         self.id, self.kind, self.backend = event.job, event.kind, event.backend
         self.moves = [Move(Phase.PLANNED, event.at, event.by)]
         self.account: ev.HistoryRead | None = None
@@ -202,10 +208,11 @@ class JobTime:
             self.move(Phase.PENDING, event.at)
 
     def seen(self, event: ev.JobSeen) -> None:
-        self.move(event.phase, event.at)
+        if event.phase is not self.moves[-1].phase:  # as ``move``, without the call: most facts are such
+            self.moves.append(Move(event.phase, event.at, self.planned.by))
 
     def account_read(self, event: ev.HistoryRead) -> None:
-        self.account = event
+        self.account = believed(event)
 
     def gone(self, event: ev.JobGone) -> None:
         self.move(Phase.COLLECTING, event.at)
@@ -225,8 +232,10 @@ class JobTime:
 
     def span_ended(self, event: ev.SpanEnded) -> None:
         # By its start, since the node's records may be read twice.
-        span = Span(name=event.span, start=event.start, end=max(event.start, event.at), source="node")
-        self.spans[event.span, event.start] = span
+        start = event.start if plausible(event.start) else event.at
+        self.spans[event.span, start] = Span(
+            name=event.span, start=start, end=max(start, event.at), source="node"
+        )
 
     def ran(self, event: ev.CaseEnded) -> bool:
         """Take in the end of a case; False if it was told before."""
@@ -262,17 +271,25 @@ class JobTime:
         if self.account is None or not self.account.phases:
             return Clock()
         over = next((move.at for move in self.moves if move.phase in _AFTER), float("inf"))
-        return clock_of(self.account, *self.made_between, over if self.asked_for else float("inf"))
+        over = over if self.asked_for else float("inf")
+        return clock_of(self.account, *self.made_between, over, self.runner_at)
+
+    def last_known(self) -> float:
+        """Until when it is known what it did, if it is not over: of a job of others', when they told of it."""
+        return self.until if self.account is None or self.asked_for else self.account.at
 
     def phases(self, until: float, clock: Clock) -> list[Span]:
-        """The job's time in phases, without gaps."""
+        """The job's time in phases, without gaps; notes a clock that goes back."""
         moves = self._with_running(self._with_account(clock))
         spans = []
         start = moves[0].at
+        back = 0.0
         for move, following in zip(moves, [*moves[1:], None], strict=True):
             if move.phase is Phase.ENDED:
                 break
-            end = max(start, following.at if following else until)
+            end = following.at if following else max(start, until)
+            if end < start:
+                back, end = max(back, start - end), start
             source = following.source if following else move.source
             late = self._late(move.phase, start, end, source, clock.pace) if following else 0.0
             spans.append(
@@ -286,6 +303,10 @@ class JobTime:
                 )
             )
             start = end
+        if back > SLACK_S:
+            self.notes.append(
+                f"the clock goes back by {back:,.0f} s: how long it was in each phase is not certain"
+            )
         return spans
 
     def _with_account(self, clock: Clock) -> list[Move]:
@@ -378,11 +399,11 @@ class JobTime:
         idle = self.told.idle if self.told else max(0.0, self.slots * cases.seconds - self.busy)
         if cases.open:
             return idle, 0.0
-        ends = [*self.slot_ends.values()]
-        ends += [cases.start] * (self.slots - len(ends))
-        return idle, min(idle, sum(max(0.0, cases.end - end) for end in ends))
+        never = max(0, self.slots - len(self.slot_ends)) * cases.seconds
+        return idle, min(idle, never + sum(max(0.0, cases.end - end) for end in self.slot_ends.values()))
 
-    def profile(self, until: float, study: str = "") -> JobProfile:
+    def profile(self) -> JobProfile:
+        until = self.last_known()
         runner = self.runner_spans(until)
         cases = next((span for span in runner if span.name == "CASES"), None)
         idle, tail = self.idle(cases)
@@ -406,14 +427,14 @@ class JobTime:
             idle_s=idle,
             tail_s=tail,
             transfers=self.transfers(phases, clock),
-            study=study,
+            study=self.study,
             name=self.planned.name,
             given=self.planned.given or ev.Allotment(),
             cores=self.planned.cores,
             memory_mb=self.planned.memory_mb,
             word=self.word,
-            why=self.why,
-            tail=self.tail,
+            why=masked(self.why) if self.why else "",
+            tail=masked(self.tail) if self.tail else "",
             failed=sum(self.ends.get(outcome, 0) for outcome in _ITS_OWN),
             timed_out=self.ends.get(Outcome.TIMED_OUT, 0),
             oom=self.ends.get(Outcome.OUT_OF_MEMORY, 0),
@@ -428,5 +449,6 @@ class JobTime:
             files=self.files,
             kept=self.kept,
             signs=self.signs,
+            pace=clock.pace,
             notes=[*self.notes, *(account.notes if account else ()), *([clock.note] if clock.note else ())],
         )

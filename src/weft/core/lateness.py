@@ -7,6 +7,7 @@ the end. Slurm's accounts are in whole seconds. Everything about that lives here
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from weft.model import Phase
@@ -43,6 +44,24 @@ def lateness(backend: str, phase: Phase, seconds: float) -> float:
     """So many seconds before its end may a phase of this length have been over; 0 where nobody had to look for it."""
     looks = LOOKS.get(backend, {}).get(phase)
     return min(_interval(looks, seconds), seconds) if looks else 0.0
+
+
+def noticed(backend: str, phase: Phase, seconds: float, pace: float = 1.0) -> float:
+    """So many seconds after it began is a phase seen to be over, all that it waited for having come after ``seconds``.
+
+    The backend's first look from then on; at once where nobody has to look. ``pace`` is how many seconds of ours are
+    one of the backend's.
+    """
+    looks = LOOKS.get(backend, {}).get(phase)
+    if not looks or pace <= 0:
+        return seconds
+    until, wanted = 0.0, seconds / pace
+    for count, interval in looks:
+        steps = max(0, math.ceil((wanted - until) / interval))
+        if not count or steps <= count:
+            return (until + steps * interval) * pace
+        until += count * interval
+    raise AssertionError  # the last step has no end
 
 
 def between_looks(backend: str, seconds: float) -> float:

@@ -94,7 +94,8 @@ class Normal(Struct, frozen=True, kw_only=True):
     """Baselines by (app, system, queue), then by column; only what enough jobs tell of.
 
     Besides the columns of the table of jobs there are ``staging_s`` (PROCESSING_INPUTS to STAGING_JOB), ``wall_s``
-    (the whole job), ``overhead_share`` (the part of it that is not RUNNING) and, while copying,
+    (the whole job), ``overhead_share`` (the part of it that is not CASES, or RUNNING of a job without cases: as in the
+    totals of a profile) and, while copying,
     ``inputs_files_per_s``, ``inputs_bytes_per_s``, ``archive_files_per_s`` and ``archive_bytes_per_s``.
     """
 
@@ -161,13 +162,14 @@ def _figures() -> dict[str, pl.Expr]:
     unbundled = well & (pl.col("cases").fill_null(0) == 0)
     with_runner = well & pl.any_horizontal(pl.col(spans) > 0)
     wall = pl.col("end") - pl.col("start")
+    useful = pl.when(pl.col("cases").fill_null(0) > 0).then("cases_s").otherwise("running_s")
     rules: dict[str, tuple[pl.Expr, pl.Expr]] = {
         **{seconds_of(phase.value): (got_there, pl.col(seconds_of(phase.value))) for phase in _BEFORE},
         "staging_s": (got_there, pl.sum_horizontal(seconds_of(phase.value) for phase in _STAGING)),
         **{seconds_of(phase.value): (well, pl.col(seconds_of(phase.value))) for phase in _AFTER},
         "wall_s": (well, wall),
         seconds_of(Phase.RUNNING.value): (unbundled, pl.col(seconds_of(Phase.RUNNING.value))),
-        "overhead_share": (well & (wall > 0), 1 - pl.col("running_s") / wall),
+        "overhead_share": (well & (wall > 0), (1 - useful / wall).clip(0.0)),
         "su": (well, pl.col("su")),
         **{span: (with_runner, pl.col(span)) for span in spans},
         **{name: (well & (pl.col("recorded") > 0), pl.col(name)) for name in _USE},

@@ -5,22 +5,28 @@ events: a study of a million facts takes a few dozen MB.
 
 A job's time is cut, without gaps, into its phases (``jobtime.py``). RUNNING begins when the runner says so, if it
 was seen only later. The runner's own spans (UNPACK SETUP CASES FINISH PACK) lie within RUNNING; their times are the
-node's. A span that is not over ends, for the sums, at the last fact of the journal, and is marked ``open``. A slot is
-idle while the job is in CASES and no case runs on it.
+node's. A slot is idle while the job is in CASES and no case runs on it.
+
+What is not over ends, for the sums, at the last moment that is known of its job, and is marked ``open``: of a job that
+is known by an account of it, when that was read; of any other, the last fact of the same book (a study's journal, say).
+
+A time that cannot be (``clocks.py``) is taken as that of the fact before, which the job's notes say.
 """
 
 from __future__ import annotations
 
 import heapq
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from weft.core import events as ev
 from weft.core.books import STEPS
+from weft.core.clocks import EARLIEST, LATEST, LONGEST, plausible
 from weft.core.events import AnyEvent
 from weft.core.jobtime import JobProfile, JobTime, TransferProfile, together
 from weft.model import Outcome, Phase
@@ -83,6 +89,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Where the time of a study went."""
 
     name: str
+    """The study's; empty if there is none, or more than one."""
     start: float
     end: float
     open: bool
@@ -98,46 +105,71 @@ def profile_of(events: Iterable[AnyEvent]) -> Profile:
 
     Facts that cannot follow those before them (of a job that was never planned, say) are passed over.
     """
+    return profile_of_books([events])
+
+
+def profile_of_books(books: Iterable[Iterable[AnyEvent]]) -> Profile:
+    """The profile of all jobs of several books, such as journals; each book is read when the one before it is."""
     watch = _Watch()
+    for book in books:
+        _read(book, watch)
+    return watch.profile()
+
+
+def _read(events: Iterable[AnyEvent], watch: _Watch) -> None:
+    jobs, until = watch.jobs, 0.0
     for event in events:
+        at = event.at
+        if not EARLIEST <= at <= LATEST:
+            if not until:
+                continue
+            at = until
+            event = watch.mended(event, at)  # it stands for the other
         kind = type(event)
-        hear, note = _OF_A_JOB.get(kind), _OF_THEM_ALL.get(kind)
-        if hear is not None or note is not None:
-            job = watch.jobs.get(event.job)  # type: ignore[union-attr]  # these have one
+        hear = _OF_A_JOB.get(kind)
+        if hear is not None:
+            job = jobs.get(event.job)  # type: ignore[union-attr]  # these have one
+            if job is None:
+                continue
+            hear(job, event)
+        elif (note := _OF_THEM_ALL.get(kind)) is not None:
+            job = jobs.get(event.job)  # type: ignore[union-attr]  # and these
             if (job is None) is not (kind is ev.JobPlanned):
                 continue
-            if hear is not None:
-                hear(job, event)
-            elif note is not None:
-                note(watch, job, event)
+            note(watch, job, event)
         elif kind is ev.Opened:
-            watch.name = event.name  # type: ignore[union-attr]
-        if event.at > watch.until:
-            watch.until = event.at
-    return watch.profile()
+            watch.opened(event.name)  # type: ignore[union-attr]
+        if at > until:
+            until = at
+    watch.book_read(until)
 
 
 class _Watch:
     """Hears the facts and gathers."""
 
     def __init__(self) -> None:
-        self.until = 0.0
+        self.end = 0.0
+        """The latest time in the books that were read."""
         self.name = ""
+        self.names: set[str] = set()
         self.jobs: dict[str, JobTime] = {}
-        self.live = 0
-        self.since = 0.0
-        self.wall = 0.0
+        self.live: dict[str, JobTime] = {}
+        """Not over yet, and of this book."""
+        self.open = False
+        self.odd: Counter[str] = Counter()
+        """Facts of each job with a time that cannot be."""
         self.walls = array("d")
         self.cpu = self.unsuccessful = 0.0
         self.memory = 0
         self.slowest: list[tuple[float, str, str, RunUse]] = []
         """A heap; no events in it, since each may hold on to a whole piece of the journal."""
 
+    def opened(self, name: str) -> None:
+        self.name = name
+        self.names.add(name)
+
     def planned(self, _: None, event: ev.JobPlanned) -> None:
-        self.jobs[event.job] = JobTime(event)
-        if not self.live:
-            self.since = event.at
-        self.live += 1
+        self.jobs[event.job] = self.live[event.job] = JobTime(event, self.name)
 
     def refused(self, job: JobTime, event: ev.JobRefused) -> None:
         job.why = event.why
@@ -152,11 +184,12 @@ class _Watch:
             return
         job.move(Phase.ENDED, at)
         job.outcome = outcome
-        self.live -= 1
-        if not self.live:
-            self.wall += at - self.since
+        self.live.pop(job.id, None)
 
     def case_ended(self, job: JobTime, event: ev.CaseEnded) -> None:
+        if not (0.0 <= event.wall <= LONGEST and 0.0 <= event.cpu <= LONGEST and plausible(event.start)):
+            self.odd[job.id] += 1
+            event = _measured(event)
         if not job.ran(event) or job.kind in STEPS:
             return
         self.walls.append(event.wall)
@@ -169,26 +202,43 @@ class _Watch:
             if len(self.slowest) > SLOWEST:
                 heapq.heappop(self.slowest)
 
+    def mended(self, event: AnyEvent, at: float) -> AnyEvent:
+        """The fact, whose own time cannot be, at this one."""
+        self.odd[getattr(event, "job", "")] += 1
+        return structs.replace(event, at=at)
+
+    def book_read(self, until: float) -> None:
+        """There are no more facts in this book; the last was at this time."""
+        for job in self.live.values():
+            job.until = until
+        self.open = self.open or bool(self.live)
+        self.live.clear()
+        self.end = max(self.end, until)
+
     def profile(self) -> Profile:
+        for each, count in self.odd.items():
+            if each in self.jobs:
+                self.jobs[each].notes.append(f"{count:,} of its facts have times that cannot be: passed over")
         # What was gathered of a job is given up as its profile is made: there may be very many.
-        jobs = [self.jobs.pop(each).profile(self.until, self.name) for each in [*self.jobs]]
+        jobs = [self.jobs.pop(each).profile() for each in [*self.jobs]]
         return Profile(
-            name=self.name,
-            start=jobs[0].start if jobs else self.until,
-            end=max((job.end for job in jobs), default=self.until),
-            open=self.live > 0,
+            name=self.name if len(self.names) == 1 else "",
+            start=min((job.start for job in jobs), default=self.end),
+            end=max((job.end for job in jobs), default=self.end),
+            open=self.open,
             totals=self._totals(jobs),
             jobs=jobs,
             slowest=[use for *_, use in sorted(self.slowest, key=lambda each: (-each[0], each[1]))],
         )
 
     def _totals(self, jobs: list[JobProfile]) -> Totals:
-        wall = self.wall + (self.until - self.since if self.live else 0.0)
+        times = [(job.start, job.end) for job in jobs]
+        wall = _covered(times)
         case_s = sum(self.walls)
         busy = sum(job.busy_s for job in jobs)
-        slot_s = sum(job.slots * (job.end - job.start) for job in jobs)
+        slot_s = sum(job.slots * (end - start) for job, (start, end) in zip(jobs, times, strict=True))
         spans = _sums(jobs)
-        all_s = sum(job.end - job.start for job in jobs)
+        all_s = sum(end - start for start, end in times)
         return Totals(
             wall_s=wall,
             jobs=len(jobs),
@@ -209,6 +259,24 @@ class _Watch:
             uncertain=_uncertain(jobs),
             transfers=_transfers(jobs),
         )
+
+
+def _covered(times: list[tuple[float, float]]) -> float:
+    """Seconds that at least one of these stretches of time covers."""
+    covered = 0.0
+    until = float("-inf")
+    for start, end in sorted(times):
+        if end > until:
+            covered += end - max(start, until)
+            until = end
+    return covered
+
+
+def _measured(event: ev.CaseEnded) -> ev.CaseEnded:
+    """What a run used, without what nobody can have measured."""
+    wall, cpu = (each if 0.0 <= each <= LONGEST else 0.0 for each in (event.wall, event.cpu))
+    start = event.start if plausible(event.start) else event.at - wall
+    return structs.replace(event, start=start, wall=wall, cpu=cpu)
 
 
 def _sums(jobs: list[JobProfile]) -> dict[str, float]:

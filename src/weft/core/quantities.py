@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+_ENDLESS = 1e15
+"""Seconds that nothing takes."""
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as "45 ms", "1.2 s", "42 s", "3 min 05 s", "2 h 10 min" or "3 d 04 h"; None is "unknown"."""
-    if seconds is None:
+    """Seconds as "45 ms", "1.2 s", "42 s", "3 min 05 s", "2 h 10 min" or "3 d 04 h"; else "unknown"."""
+    if seconds is None or not abs(seconds) < _ENDLESS:
         return "unknown"
     if seconds < 0:
         return f"-{duration(-seconds)}"
@@ -37,7 +39,7 @@ def size(count: float) -> str:
     """Bytes as "512 B", "1.2 MB", "34 GB"; units of 1000."""
     if count < 0:
         return f"-{size(-count)}"
-    value = float(count)
+    value = float(min(count, 1e30))
     last = _SIZES[-1]
     for unit in _SIZES:
         shown = f"{value:.0f}" if unit == "B" or round(value, 1) >= 10 else f"{value:.1f}"
@@ -76,8 +78,11 @@ def share(part: float) -> str:
 
 
 def moment(at: float, now: float | None = None) -> str:
-    """Local time as "2026-03-01 10:00:05"; with ``now``, also how long ago that is."""
-    text = datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Local time as "2026-03-01 10:00:05"; with ``now``, also how long ago that is; "unknown" for what is no date."""
+    try:
+        text = datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "unknown"
     if now is None:
         return text
     return f"{text} ({duration(now - at)} ago)" if now >= at else f"{text} (in {duration(at - now)})"

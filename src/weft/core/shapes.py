@@ -5,7 +5,8 @@ What a job asks for of each kind (cores, memory, queue) is the study's to say, a
 
 Which is taken: "cheapest" costs least (where nothing is charged: moves the fewest files), then is the fastest.
 "fastest" is most likely over first, then costs least. "balanced" has as many jobs at once as the limits allow, unless
-another way is just as fast and costs at least a tenth less; where the time of a case is a guess, it never changes.
+another way is just as fast and costs at least a tenth less, or costs no more (what nobody knows is equal) and takes at
+least a tenth less time; where the time of a case is a guess, it never changes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from weft.core import events as ev
-from weft.core.cost import CaseTimes, case_times, predict
+from weft.core.casetimes import CaseTimes, case_times
+from weft.core.cost import predict
 from weft.core.events import Allotment
 from weft.core.experience import Experience
 from weft.core.foretold import Forecast
@@ -26,7 +28,7 @@ from weft.model import Bundle, Kind, Limits, Outcome, Study
 MOST_WAYS = 5
 """Ways that are shown."""
 SAVING = 0.9
-"""Part of the cost, at most, for which "balanced" takes another way that is just as fast."""
+"""Part of the cost, or of the time, at most, for which "balanced" takes another way that is no worse in the other."""
 
 
 class Shape(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,11 @@ class Ways(Struct, frozen=True, kw_only=True):
     """Nobody knows how long a case takes: what it may take is all there is to go by."""
 
     @property
+    def told(self) -> bool:
+        """Is more than a guess known of how long a case takes, or of what a service takes beside it?"""
+        return _is_told(self.chosen, guessed=self.guessed)
+
+    @property
     def cheapest(self) -> Shape:
         """The way that costs least."""
         return _cheapest(self.shapes)
@@ -92,9 +99,14 @@ def ways(
             forecast = predict(study, bundles, narrower, learnt, given, times, bytes_in=bytes_in)
             found[alike] = _shape(bundles, narrower, given, forecast)
     usual, *others = found.values()
-    chosen = _CHOICES[study.prefer](usual, others, times)
+    told = _is_told(usual, guessed=times.guessed)
+    chosen = _CHOICES[study.prefer](usual, others, times) if told else usual
     ordered = sorted(found.values(), key=lambda shape: shape.forecast.wall_s[1])
     return Ways(shapes=tuple(ordered), chosen=chosen, prefer=study.prefer, guessed=times.guessed)
+
+
+def _is_told(shape: Shape, *, guessed: bool) -> bool:
+    return not guessed or shape.forecast.files > 0
 
 
 def _shape(bundles: list[Bundle], limits: Limits, given: Allotment, forecast: Forecast) -> Shape:
@@ -150,14 +162,17 @@ def _cheapest(shapes: Sequence[Shape]) -> Shape:
 
 
 def _balanced(usual: Shape, others: Sequence[Shape], times: CaseTimes) -> Shape:
-    if times.guessed or not usual.cost:
+    if times.guessed:
         return usual
-    better = [
-        one
-        for one in others
-        if one.forecast.wall_s[1] <= usual.forecast.wall_s[1] and one.cost <= SAVING * usual.cost
-    ]
-    return _cheapest(better) if better else usual
+    better = [one for one in others if _is_better(one, usual)]
+    return min(better, key=lambda one: (one.cost, one.forecast.wall_s[1])) if better else usual
+
+
+def _is_better(one: Shape, usual: Shape) -> bool:
+    """Is it as fast and costs clearly less, or costs as much (or nobody knows what) and is clearly faster?"""
+    wall, usually = one.forecast.wall_s[1], usual.forecast.wall_s[1]
+    saves = wall <= usually and one.cost <= SAVING * usual.cost < usual.cost
+    return saves or (wall <= SAVING * usually and one.cost <= usual.cost)
 
 
 def _fastest(usual: Shape, others: Sequence[Shape], times: CaseTimes) -> Shape:

@@ -33,7 +33,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     """What the backend has to say of itself."""
     warnings: tuple[str, ...] = ()
-    """What went wrong beside the study: notices that could not be given."""
+    """What went wrong beside the study: notices that could not be given, a history that could not be read."""
     eta_s: float | None = None
     """Seconds until the last case ends, supposing that they go on as they did; None before the first has ended."""
 

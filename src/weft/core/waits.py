@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from weft.core.lateness import lateness
+from weft.core.lateness import noticed
 from weft.core.normal import Baseline, Normal
 from weft.model import Phase
 
@@ -83,18 +83,24 @@ def phase(normal: Normal, key: Key, phase: Phase, *, prior: float | None = None)
     return own(usual, min(spread_of(figure), WIDEST) if prior is None else prior)
 
 
-def transfer(normal: Normal, key: Key, into: Into, files: int, size: int) -> Expected:
-    """How long the service takes to bring so many files (``size`` in bytes): waiting, copying, until noticed."""
+def transfer(normal: Normal, key: Key, into: Into, files: int, size: int, pace: float = 1.0) -> Expected:
+    """How long the service takes to bring so many files (``size`` in bytes): waiting, copying, until it looks."""
     if not files:
         return Expected(low=0.0, likely=0.0, high=0.0, basis="nothing is moved")
+    arrived = total(arrival(normal, key, into, files, size))
+    during = Phase.STAGING_INPUTS if into == "inputs" else Phase.ARCHIVING
+    low, likely, high = (
+        noticed("tapis", during, seconds, pace) for seconds in (arrived.low, arrived.likely, arrived.high)
+    )
+    return Expected(low=low, likely=likely, high=high, basis=arrived.basis)
+
+
+def arrival(normal: Normal, key: Key, into: Into, files: int, size: int) -> tuple[Expected, Expected]:
+    """How long so many files wait until they are copied, and how long that takes."""
     waiting = normal.of(*key, f"{into}_waiting_s")
     if waiting is None or waiting.count < FEW:
-        return _noticed(total([_wait(), _copy(into, files, size)]), into)
-    parts = [own(waiting, spread_of(TRANSFER_WAIT)), _own_copy(normal, key, into, files, size)]
-    unnoticed = normal.of(*key, f"{into}_unnoticed_s")
-    if unnoticed is None:
-        return _noticed(total(parts), into)
-    return total([*parts, own(unnoticed, math.log(1.5))])
+        return _wait(), _copy(into, files, size)
+    return own(waiting, spread_of(TRANSFER_WAIT)), _own_copy(normal, key, into, files, size)
 
 
 def copying(into: Into, files: int, size: int) -> float:
@@ -108,7 +114,7 @@ def total(parts: Iterable[Expected]) -> Expected:
     likely = sum(part.likely for part in parts)
     below = math.hypot(*(part.likely - part.low for part in parts))
     above = math.hypot(*(part.high - part.likely for part in parts))
-    said = dict.fromkeys(part.basis for part in parts if part.high > 0)
+    said = dict.fromkeys(part.basis for part in parts if part.high > 0 and part.basis)
     return Expected(
         low=max(0.0, likely - below), likely=likely, high=likely + above, basis="; ".join(said) or "nothing"
     )
@@ -185,16 +191,4 @@ def _own_copy(normal: Normal, key: Key, into: Into, files: int, size: int) -> Ex
         likely=expected.likely * factor,
         high=expected.high * factor,
         basis=expected.basis,
-    )
-
-
-def _noticed(arrived: Expected, into: Into) -> Expected:
-    """With the time until the service looks again: anything up to the time between two of its looks."""
-    during = Phase.STAGING_INPUTS if into == "inputs" else Phase.ARCHIVING
-    late = lateness("tapis", during, arrived.likely)
-    return Expected(
-        low=arrived.low + 0.1 * late,
-        likely=arrived.likely + late / 2,
-        high=arrived.high + 0.9 * lateness("tapis", during, arrived.high),
-        basis=arrived.basis,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from weft.model import Value
+from weft.render.series import NAME, distinct
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +39,7 @@ class Heat(Struct, frozen=True, kw_only=True):
     x: str
     y: str
     columns: Sequence[str]
-    """The values of x, in order."""
+    """Labels of the values of x, in order."""
     rows: Sequence[str]
     cells: Sequence[Cell]
     left_out: int
@@ -57,19 +58,20 @@ def heat(analysis: Analysis) -> Heat | None:
         return None
     x, y = sorted(several, key=lambda name: -len(analysis.parameters[name]))[:2]
     (columns, lost), (rows, more) = _values(analysis.parameters[x]), _values(analysis.parameters[y])
+    cells = _cells(cases, x, y, columns, rows)
     return Heat(
-        x=x, y=y, columns=columns, rows=rows, cells=_cells(cases, x, y, columns, rows), left_out=lost + more
+        x=x, y=y, columns=[*columns.values()], rows=[*rows.values()], cells=cells, left_out=lost + more
     )
 
 
-def _values(values: Sequence[Value]) -> tuple[list[str], int]:
-    """Their texts in order, evenly thinned to what can be drawn, and how many that left out."""
+def _values(values: Sequence[Value]) -> tuple[dict[str, str], int]:
+    """Labels of their texts in order, evenly thinned to what can be drawn, and how many that left out."""
     numbers = [value for value in values if isinstance(value, int | float)]
     ordered = sorted(numbers) if len(numbers) == len(values) else list(values)
     kept = ordered
     if len(ordered) > SIDE:
         kept = [ordered[round(place * (len(ordered) - 1) / (SIDE - 1))] for place in range(SIDE)]
-    return list(dict.fromkeys(_text(value) for value in kept)), len(ordered) - len(kept)
+    return distinct((_text(value) for value in kept), NAME), len(ordered) - len(kept)
 
 
 def _text(value: object) -> str:
@@ -78,7 +80,9 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _cells(cases: pl.DataFrame, x: str, y: str, columns: Sequence[str], rows: Sequence[str]) -> list[Cell]:
+def _cells(
+    cases: pl.DataFrame, x: str, y: str, columns: Mapping[str, str], rows: Mapping[str, str]
+) -> list[Cell]:
     import polars as pl
 
     # By columns, not expressions: in those a parameter's name may have a meaning of its own.
@@ -88,11 +92,11 @@ def _cells(cases: pl.DataFrame, x: str, y: str, columns: Sequence[str], rows: Se
     grouped = at.group_by("x", "y").agg(pl.len(), pl.col("failed").sum(), pl.col("wall").median())
     found = []
     for left, right, count, failed, seconds in grouped.iter_rows():
-        cell = Cell(x=_text(left), y=_text(right), cases=count, failed=failed, wall_s=seconds)
-        if cell.x in columns and cell.y in rows:
-            found.append(cell)
-    places = {name: place for place, name in enumerate(columns)}
-    heights = {name: place for place, name in enumerate(rows)}
+        across, up = columns.get(_text(left)), rows.get(_text(right))
+        if across is not None and up is not None:
+            found.append(Cell(x=across, y=up, cases=count, failed=failed, wall_s=seconds))
+    places = {name: place for place, name in enumerate(columns.values())}
+    heights = {name: place for place, name in enumerate(rows.values())}
     return sorted(found, key=lambda cell: (heights[cell.y], places[cell.x]))
 
 

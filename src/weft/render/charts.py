@@ -13,7 +13,7 @@ from weft.errors import WeftError
 from weft.render import series
 from weft.render.casemap import Heat, heats
 from weft.render.palette import HEATS, named, word
-from weft.render.series import Bars, Part
+from weft.render.series import Bars, Part, Path
 
 if TYPE_CHECKING:
     import altair as alt
@@ -134,7 +134,9 @@ def of_jobs(analysis: Analysis, paint: Paint, width: int = WIDTH) -> tuple[str, 
         return f"The jobs, each from its own beginning{means}", stacked(parts, paint, width=width)
     if jobs.height > series.JOBS_DRAWN:
         return "Jobs in each phase, over time", concurrency(*series.concurrency(jobs), paint, width)
-    return "The jobs in time", timeline(*series.parts_of_jobs(analysis), paint, width)
+    return "The jobs in time" if jobs.height > 1 else "The job in time", timeline(
+        *series.parts_of_jobs(analysis), paint, width
+    )
 
 
 @_unchecked
@@ -155,15 +157,14 @@ def stacked(parts: Sequence[Part], paint: Paint, title: str = "", width: int = W
 
 
 @_unchecked
-def waited(parts: Sequence[Part], paint: Paint, width: int = WIDTH) -> Spec:
-    """One bar: what the wall clock waited for."""
-    low = parts[0].start
-    return _cut_bars(parts, (), paint, [""], low, parts[-1].end, step=46, width=width)
+def waited(path: Path, paint: Paint, width: int = WIDTH) -> Spec:
+    """One bar: what the wall clock waited for, with a mark above it wherever time was left out."""
+    return _cut_bars(path.parts, (), paint, [""], 0.0, path.parts[-1].end, path.pauses, step=46, width=width)
 
 
 def _cut_bars(
     parts: Sequence[Part], runner: Sequence[Part], paint: Paint, order: Sequence[str], low: float, high: float,
-    *, title: str = "", step: int = 0, width: int,
+    pauses: Sequence[tuple[float, float]] = (), *, title: str = "", step: int = 0, width: int,
 ) -> Spec:  # fmt: skip
     """A bar for each row, cut into its parts; ``step`` pixels from one to the next."""
     alt = altair()
@@ -180,9 +181,25 @@ def _cut_bars(
         lines = alt.Chart(alt.InlineData(values=[_bar(part, low, room, 0, paint) for part in runner]))
         look = {"height": thin, "yOffset": step * 0.43 - thin / 2 - 1.5, "stroke": paint["page"]}
         layers.append(_cuts(lines, x, y, strokeWidth=0.4, **look))
+    if pauses:
+        layers.append(_pauses(pauses, x, paint))
     text = rows.transform_filter("datum.label != ''").mark_text(fontSize=SIZE, aria=False)
     layers.append(text.encode(x="middle:Q", y=y, text="label:N", color=alt.Color("ink:N", scale=None)))
     return _finished(alt.layer(*layers), paint, width, step * max(1, len(order)))
+
+
+def _pauses(pauses: Sequence[tuple[float, float]], x: alt.X, paint: Paint) -> alt.Chart:
+    """A small triangle at the top for each; those at the same place are one."""
+    rows = [{"start": round(at, 3), "tip": f"left out: {duration(missing)}"} for at, missing in pauses]
+    marks = (
+        altair()
+        .Chart(altair().InlineData(values=rows))
+        .mark_point(shape="triangle-down", size=70, filled=True, opacity=1, yOffset=4)
+    )
+    chart: alt.Chart = marks.encode(
+        x=x, y=altair().value(0), color=altair().value(paint["ink"]), description="tip:N"
+    )
+    return chart
 
 
 def _cuts(rows: alt.Chart, x: alt.X, y: alt.Y, **look: Any) -> alt.Chart:
@@ -334,14 +351,20 @@ def heat(found: Heat, paint: Paint, width: int = WIDTH) -> Spec:
     side = max(15, min(30, 700 // len(found.columns)))
     long = max(map(len, found.columns)) * _LETTER > side
     across = alt.Axis(
-        title=found.x,
+        title=series.shortened(found.x, series.NAME),
         labelAngle=-90 if long else 0,
         labelLimit=120,
         domain=False,
         ticks=False,
         labelOverlap=False,
     )
-    up = alt.Axis(title=found.y, labelLimit=180, domain=False, ticks=False, labelOverlap=False)
+    up = alt.Axis(
+        title=series.shortened(found.y, series.NAME),
+        labelLimit=180,
+        domain=False,
+        ticks=False,
+        labelOverlap=False,
+    )
     tight = alt.Scale(padding=0.05)
     whole = alt.Chart(alt.InlineData(values=list(_squares(found, paint)))).encode(
         x=alt.X("x:N", sort=list(found.columns), axis=across, scale=tight),
@@ -359,6 +382,7 @@ def heat(found: Heat, paint: Paint, width: int = WIDTH) -> Spec:
 
 def _squares(found: Heat, paint: Paint) -> Iterator[dict[str, str]]:
     steps, _ = heats(found.cells, HEATS)
+    x, y = (series.shortened(name, series.NAME) for name in (found.x, found.y))
     for cell, step in zip(found.cells, steps, strict=True):
         name = f"heat-{step}" if step is not None else "panel"
         took = f", {duration(cell.wall_s)}{' median' if cell.cases > 1 else ''}" if cell.wall_s else ""
@@ -369,7 +393,7 @@ def _squares(found: Heat, paint: Paint) -> Iterator[dict[str, str]]:
             "fill": paint[name],
             "ink": paint["ink"] if step is None else paint[f"on-{name}"],
             "mark": "×" if cell.failed else "",
-            "tip": f"{found.x} = {cell.x}, {found.y} = {cell.y}: {count(cell.cases, 'case')}{took}{lost}",
+            "tip": f"{x} = {cell.x}, {y} = {cell.y}: {count(cell.cases, 'case')}{took}{lost}",
         }
 
 
@@ -380,15 +404,15 @@ def _finished(chart: Any, paint: Paint, width: int, height: float) -> Spec:
     """The chart as a spec, in the look of the house."""
     alt = altair()
     label: dict[str, Any] = {"labelColor": paint["soft"], "labelFontSize": SIZE, "titleColor": paint["soft"]}
-    chart = chart.properties(
-        width=width, height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-    )
+    # Not by properties(), which holds each to the schema: that takes as long as all else here.
+    chart.width, chart.height = width, height
+    chart.autosize = alt.AutoSizeParams(type="fit-x", contains="padding")
     chart = chart.configure(
         background="transparent", font=FONT, padding={"left": 2, "top": 4, "right": 10, "bottom": 6}
     )
     chart = chart.configure_view(stroke=None).configure_axis(
         aria=False, domainColor=paint["line"], tickColor=paint["line"], gridColor=paint["line"], gridOpacity=0.7,
-        titleFontSize=SIZE, titleFontWeight="normal", titlePadding=8, **label,
+        titleFontSize=SIZE, titleFontWeight="normal", titlePadding=8, titleLimit=300, **label,
     )  # fmt: skip
     spec: Spec = chart.to_dict(validate=False)
     return spec

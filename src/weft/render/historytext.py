@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from weft.core.groups import charged, failed_share
-from weft.core.normal import KEY, LEAST, Drift, Normal, Outlier, drifts, normal_of, outliers
+from weft.core.normal import KEY, LEAST, Baseline, Drift, Normal, Outlier, drifts, normal_of, outliers
 from weft.core.quantities import count, duration, moment, share
 from weft.render.text import WIDTH, columns, cut, cut_lines
 
@@ -34,7 +35,7 @@ def history_text(jobs: pl.DataFrame, width: int = WIDTH) -> str:
     first, last = (moment(at).split()[0] for at in (_begin(jobs, "min"), _begin(jobs, "max")))
     period = f"begun on {first}" if first == last else f"begun from {first} to {last}"
     parts = [[f"{count(len(jobs), 'ended job')}, {period}"]]
-    parts += [_kind(kind, known) for kind in kinds[:KINDS_SHOWN]]
+    parts += _of_each_kind(kinds[:KINDS_SHOWN], known)
     if len(kinds) > KINDS_SHOWN:
         parts.append(
             [f"and {count(len(kinds) - KINDS_SHOWN, 'kind')} of jobs more: --app, --system, --queue choose"]
@@ -83,26 +84,42 @@ def _kinds(jobs: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def where(app: str, system: str, queue: str) -> str:
-    """A kind of job in words: "opensees-mp-s3 on stampede3, queue skx"."""
-    place = f"{app or 'no app'} on {system or 'this machine'}"
-    return f"{place}, queue {queue}" if queue else place
+    """A kind of job in words: "opensees-mp-s3 on stampede3, queue skx", or "on this machine (login1)"."""
+    place = system
+    if not app and not queue and system in ("", socket.gethostname()):
+        place = f"this machine ({system})" if system else "this machine"
+    told = f"{app} on {place}" if app else f"on {place}"
+    return f"{told}, queue {queue}" if queue else told
 
 
-def _kind(kind: dict[str, Any], known: Normal) -> list[str]:
-    key = kind["app"], kind["system"], kind["queue"]
+def _of_each_kind(kinds: Sequence[dict[str, Any]], known: Normal) -> Iterator[list[str]]:
+    """A few lines for each; a figure that is known of none of them has no column."""
+    found = [
+        {
+            name: known.of(kind["app"], kind["system"], kind["queue"], figure)
+            for name, figure in FIGURES.items()
+        }
+        for kind in kinds
+    ]
+    told = [name for name in FIGURES if any(of_these[name] for of_these in found)]
+    for kind, of_these in zip(kinds, found, strict=True):
+        yield _kind(kind, {name: of_these[name] for name in told})
+
+
+def _kind(kind: Mapping[str, Any], found: Mapping[str, Baseline | None]) -> list[str]:
     told = [count(kind["jobs"], "job")]
     if kind["failed_share"]:
         told.append(f"{share(kind['failed_share'])} failed")
     if kind["su"] is not None:
         told.append(f"{kind['su']:,.2f} SU")
-    found = {name: known.of(*key, figure) for name, figure in FIGURES.items()}
     rows = [
-        ("", *FIGURES),
+        ("", *found),
         ("median", *(_written(name, each.median if each else None) for name, each in found.items())),
         ("p90", *(_written(name, each.p90 if each else None) for name, each in found.items())),
     ]
-    lines = columns(rows, right=range(1, len(FIGURES) + 1), indent=_INDENT)
-    return [f"{where(*key)}: {', '.join(told)}", *(lines if any(found.values()) else [])]
+    head = where(*(kind[name] for name in KEY))
+    lines = columns(rows, right=range(1, len(rows[0])), indent=_INDENT)
+    return [f"{head}: {', '.join(told)}", *(lines if any(found.values()) else [])]
 
 
 def _written(name: str, value: float | None) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weft.core.quantities import count, duration, moment, share, size
 from weft.render.palette import DARK, LIGHT, css
 from weft.render.reportparts import all_parts
+from weft.render.series import shortened
+from weft.render.text import printable
 
 if TYPE_CHECKING:
     import jinja2
@@ -46,8 +48,16 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_legible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    house.filters.update(duration=duration, share=share, size=size, moment=moment, count=count)
+    house.filters.update(
+        duration=duration, share=share, size=size, moment=moment, count=count, shortened=shortened
+    )
     return house.get_template("report.html.j2")
+
+
+def _legible(value: Any) -> Any:
+    """What is put into the page, with control characters spelt out; markup has been seen to already."""
+    return printable(value) if type(value) is str else value

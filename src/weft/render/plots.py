@@ -12,20 +12,32 @@ from weft.core.quantities import count, duration
 from weft.errors import WeftError
 from weft.render import charts, series
 from weft.render.palette import LIGHT
+from weft.render.text import printable
 
 if TYPE_CHECKING:
     from weft.core.analysis import Analysis
 
 _WIDTH = 1000
 _EDGE = 36
+_TITLE = 64
+"""Letters of the title that fit."""
 
 
 def svg(spec: charts.Spec, name: str = "") -> str:
     """The drawing; with a name its ids are made unlike those of other drawings of the same page."""
-    drawing: str = _converter().vegalite_to_svg(spec)
+    drawing: str = _converter().vegalite_to_svg(_legible(spec))
     if name:
         drawing = re.sub(r'(\bid="|url\(#)', rf"\g<1>{name}-", drawing)
     return drawing
+
+
+def _legible(part: Any) -> Any:
+    """The same with control characters spelt out: the converter ends the whole process at some of them."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, dict):
+        return {name: _legible(each) for name, each in part.items()}
+    return [_legible(each) for each in part] if isinstance(part, list) else part
 
 
 def _converter() -> Any:
@@ -54,7 +66,7 @@ def overview(analysis: Analysis) -> str:
     found = totals(analysis.jobs)
     phases = found.filter(found["within"] == "")
     if not phases.height:
-        raise WeftError("there is nothing to draw: no job has begun", hint="`weft run` starts the study")
+        raise WeftError("there are no jobs to draw", hint="a picture needs a job that has begun")
     said, spec = charts.of_jobs(analysis, LIGHT, _WIDTH)
     told = f"{count(analysis.jobs.height, 'job')} in {duration(series.wall(analysis.jobs))}"
     amounts = svg(charts.totals(phases, LIGHT, _WIDTH), "totals")
@@ -63,7 +75,7 @@ def overview(analysis: Analysis) -> str:
 
 def _page(title: str, told: str, drawings: Sequence[tuple[str, str]]) -> str:
     """Drawings below each other, each with its head."""
-    page, y = [_text(title, 46, 24, "ink", "600"), _text(told, 72, 13, "soft")], 88
+    page, y = [_text(series.shortened(title, _TITLE), 46, 24, "ink", "600"), _text(told, 72, 13, "soft")], 88
     for head, drawing in drawings:
         page.append(_text(head, y + 28, 14, "ink", "600"))
         page.append(drawing.replace("<svg ", f'<svg x="{_EDGE}" y="{y + 42}" ', 1))
@@ -76,7 +88,7 @@ def _page(title: str, told: str, drawings: Sequence[tuple[str, str]]) -> str:
 
 def _text(words: str, y: int, size: int, colour: str, weight: str = "400") -> str:
     look = f'font-size="{size}" font-weight="{weight}" fill="{LIGHT[colour]}" font-family="{charts.FONT}"'
-    return f'<text x="{_EDGE}" y="{y}" {look}>{escape(words)}</text>'
+    return f'<text x="{_EDGE}" y="{y}" {look}>{escape(printable(words))}</text>'
 
 
 def _height(drawing: str) -> int:

@@ -158,7 +158,10 @@ def _forecast(analysis: Analysis) -> list[str]:
         low, _, high = actual.forecast.su
         rows.append(("charged", f"{low:,.2f} to {high:,.2f} SU", f"{actual.su:,.2f} SU"))
     rows.append(("files moved", count(actual.forecast.files), count(actual.files)))
-    return ["prediction and fact", *columns([("", "predicted", "was"), *rows], indent=_INDENT)]
+    return [
+        "prediction and fact, of the last run",
+        *columns([("", "predicted", "was"), *rows], indent=_INDENT),
+    ]
 
 
 # Where the time went

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from weft.core.analysis import Analysis
 
 CONCERNED_LISTED = 5
+LEAST_NAMED = 0.01
+"""The share of time from which a phase is one of the largest parts of what went by."""
 LEAST_SEEN = 0.003
 """The share of time below which a phase needs no explanation of its colour."""
 
@@ -72,7 +74,8 @@ def headline(analysis: Analysis) -> Part:
     facts += [("charged", f"{su:,.2f} SU" if su < 100 else f"{su:,.0f} SU")] if su is not None else []
     found = totals(jobs)
     amounts = dict(found.filter(found["within"] == "").select("phase", "total_s").iter_rows())
-    idle = found.filter(~found["phase"].is_in(["RUNNING", "CASES"])).sort("share", descending=True).head(2)
+    idle = found.filter(~found["phase"].is_in(["RUNNING", "CASES"]) & (found["share"] >= LEAST_NAMED))
+    idle = idle.sort("share", descending=True).head(2)
     return {
         "when": _when(jobs),
         "facts": facts,
@@ -99,13 +102,13 @@ def findings(analysis: Analysis) -> list[Part]:
         gains += [f"{each.gain_su:,.2f} SU"] if each.gain_su else []
         verb = "would save" if each.remedies else "cost"
         listed, more = each.jobs[:CONCERNED_LISTED], len(each.jobs) - CONCERNED_LISTED
-        who = ", ".join(listed) + (f" and {more:,} more" if more > 0 else "")
         found.append(
             {
                 "finding": each,
                 "severity": each.severity.value,
                 "gain": f"{verb} about {' and '.join(gains)}" if gains else "",
-                "jobs": who,
+                "jobs": listed,
+                "more": more,
             }
         )
     return found
@@ -116,9 +119,11 @@ def waited(analysis: Analysis) -> Part | None:
     if not analysis.waited:
         return None
     amounts = waited_for(analysis.waited)
-    parts = series.stretches(analysis.waited)
+    path = series.path(analysis.waited)
     return {
-        "chart": drawn(charts.waited(parts, VARIABLES), "waited"),
+        "chart": drawn(charts.waited(path, VARIABLES), "waited"),
+        "pauses": len(path.pauses),
+        "left_out": sum(missing for _, missing in path.pauses),
         "key": key(amounts),
         "rows": [
             (stretch_word(name), named(name), seconds) for name, seconds in amounts.items() if seconds >= 0.5

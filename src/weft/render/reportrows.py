@@ -12,6 +12,8 @@ from weft.render import series
 from weft.render.palette import VARIABLES, named, word
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from weft.core.analysis import Analysis
     from weft.core.normal import Baseline
 
@@ -19,12 +21,14 @@ JOBS_LISTED = 200
 NOTES_LISTED = 50
 UNUSUAL_LISTED = 30
 GROUPS_LISTED = 12
+LEAST_DRAWN = 0.001
+"""The share of a bar that is about a pixel of it."""
 
 Part = dict[str, Any]
 
 
 def strip(amounts: Mapping[str, float]) -> list[Part]:
-    """A bar cut into these, in shares of their sum; what would not fit has no label."""
+    """A bar cut into these, in shares of their sum, but for what nobody would see; what would not fit has no label."""
     whole = sum(amounts.values())
     return [
         {
@@ -35,7 +39,7 @@ def strip(amounts: Mapping[str, float]) -> list[Part]:
             "wide": 8.2 * len(stretch_word(name)) + 24 < 880 * seconds / whole,
         }
         for name, seconds in amounts.items()
-        if whole and seconds > 0
+        if whole and seconds >= LEAST_DRAWN * whole
     ]
 
 
@@ -113,21 +117,34 @@ def transfers(analysis: Analysis) -> list[Part]:
 
 
 def grouped(analysis: Analysis) -> list[Part]:
-    """The jobs by app, system, queue, study and week, wherever there are several."""
+    """The jobs by app, system, queue, study and week, wherever there are several; the same groups only once."""
     found: list[Part] = []
     for by in ("app", "system", "queue", "study", "week"):
         rows = groups(analysis.jobs, by)
         if rows.height < 2:
             continue
+        alike = next((each for each in found if _alike(analysis.jobs, each["by"], by)), None)
+        if alike:
+            alike["also"].append(by)
+            continue
         listed = rows.tail(GROUPS_LISTED) if by == "week" else rows.head(GROUPS_LISTED)
         found.append(
             {
                 "by": by,
+                "also": [],
                 "rows": [_group(row, by) for row in listed.iter_rows(named=True)],
                 "more": rows.height - listed.height,
             }
         )
     return found
+
+
+def _alike(jobs: pl.DataFrame, one: str, other: str) -> bool:
+    """Both put the same jobs together."""
+    if other not in jobs.columns:
+        return False
+    names = jobs.select(one, other).fill_null("")
+    return names.n_unique() == names[one].n_unique() == names[other].n_unique()
 
 
 def _group(row: Mapping[str, Any], by: str) -> Part:
@@ -215,6 +232,7 @@ def listed(analysis: Analysis) -> Part:
         shown.append({**row, **more, "where": ", ".join(row[name] for name in where if row[name])})
     return {
         "rows": shown,
+        "queued": bool(ordered["queued_s"].sum()),
         "more": analysis.jobs.height - len(shown),
         "where": where,
         "cases": bool(ordered["cases"].sum()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,10 @@ SAME = 1e-6
 """Nor do values that differ by no more than this share."""
 STRETCHES = 120
 """Of the critical path, drawn."""
+PAUSE = 1.0
+"""Seconds that are missing from the critical path; less is not worth a mark."""
+NAME = 40
+"""Letters of a name where it is said of a mark."""
 
 ORDER = (
     *PHASES[: PHASES.index(Phase.STAGING_INPUTS)],
@@ -52,6 +56,14 @@ class Part(Struct, frozen=True, kw_only=True):
     end: float
     tip: str = ""
     """What is said of it beyond its name and length."""
+
+
+class Path(Struct, frozen=True, kw_only=True):
+    """The critical path as one bar that begins at 0; what is not part of it takes no room."""
+
+    parts: Sequence[Part]
+    pauses: Sequence[tuple[float, float]]
+    """Where time was left out, and how long."""
 
 
 class Bars(Struct, frozen=True, kw_only=True):
@@ -93,6 +105,19 @@ def labels(jobs: pl.DataFrame, width: int = 24) -> dict[str, str]:
             label += "'"
         taken.add(label)
         found[job] = label
+    return found
+
+
+def distinct(texts: Iterable[str], width: int) -> dict[str, str]:
+    """Short labels of these texts, no two alike."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in texts:
+        label = shortened(text, width)
+        while text not in found and label in taken:
+            label += "'"
+        found.setdefault(text, label)
+        taken.add(label)
     return found
 
 
@@ -250,36 +275,41 @@ def moved(jobs: pl.DataFrame) -> list[Moved]:
 # The critical path
 
 
-def stretches(waited: Sequence[Waited]) -> list[Part]:
+def path(waited: Sequence[Waited]) -> Path:
     """The critical path in at most ``STRETCHES`` parts; of a longer one, what was waited for most in each step."""
-    if not waited:
-        return []
-    if len(waited) <= STRETCHES:
-        return [
-            Part(
-                row="", name=each.name if each.job else "OTHER", start=each.start, end=each.end, tip=each.job
-            )
-            for each in waited
-        ]
-    low, high = waited[0].start, waited[-1].end
-    step = (high - low) / STRETCHES
+    parts: list[Part] = []
+    pauses: list[tuple[float, float]] = []
+    at = 0.0
+    for before, each in pairwise([None, *waited]):
+        assert each is not None  # noqa: S101  # only what is before the first is none
+        missing = each.start - before.end if before else 0.0
+        if missing >= PAUSE:
+            pauses.append((at, missing))
+        name, tip = (each.name, shortened(each.job, NAME)) if each.job else ("OTHER", "")
+        parts.append(Part(row="", name=name, start=at, end=at + each.end - each.start, tip=tip))
+        at = parts[-1].end
+    return Path(parts=parts if len(parts) <= STRETCHES else _steps(parts), pauses=pauses)
+
+
+def _steps(parts: Sequence[Part]) -> list[Part]:
+    """These, which follow each other, in steps of the same length, each by what is most of it."""
+    step = parts[-1].end / STRETCHES
     bins: list[dict[str, float]] = [{} for _ in range(STRETCHES)]
-    for each in waited:
-        first = min(STRETCHES - 1, int((each.start - low) / step)) if step else 0
-        last = min(STRETCHES - 1, int((each.end - low) / step)) if step else 0
+    for part in parts:
+        first = min(STRETCHES - 1, int(part.start / step)) if step else 0
+        last = min(STRETCHES - 1, int(part.end / step)) if step else 0
         for place in range(first, last + 1):
-            inside = min(each.end, low + (place + 1) * step) - max(each.start, low + place * step)
-            name = each.name if each.job else "OTHER"
-            bins[place][name] = bins[place].get(name, 0.0) + inside
+            inside = min(part.end, (place + 1) * step) - max(part.start, place * step)
+            bins[place][part.name] = bins[place].get(part.name, 0.0) + inside
     most = [max(found, key=lambda name: found[name]) if found else "OTHER" for found in bins]
-    return list(_joined(most, low, step))
+    return list(_joined(most, step))
 
 
-def _joined(names: Sequence[str], low: float, step: float) -> Iterator[Part]:
+def _joined(names: Sequence[str], step: float) -> Iterator[Part]:
     first = 0
     for place in range(1, len(names) + 1):
         if place == len(names) or names[place] != names[first]:
-            yield Part(row="", name=names[first], start=low + first * step, end=low + place * step)
+            yield Part(row="", name=names[first], start=first * step, end=place * step)
             first = place
 
 

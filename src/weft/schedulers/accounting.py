@@ -1,8 +1,8 @@
 """Slurm's accounts as facts: what ``sacct`` tells of jobs that weft did not launch, here or from a file.
 
 The same facts come of them as of a history of Tapis: PENDING until a job may run, QUEUED until it does, RUNNING, and
-PAUSED for as long as it was suspended. Steps are folded into their job. A job that ran several times, since it was
-requeued, is one job. Times are whole seconds.
+PAUSED for as long as it was suspended. Where no column tells when it may run, all the waiting is QUEUED. Steps are
+folded into their job. A job that ran several times, since it was requeued, is one job. Times are whole seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
+from statistics import median_low
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
@@ -55,14 +56,18 @@ AT_ONCE = 300
 """Jobs in one question."""
 PATIENCE = 300.0
 """Seconds for sacct to answer: accounts of years take long."""
+_TIMES = ("Submit", "Eligible", "Start", "End")
 _A_JOB = re.compile(r"\d+(_\d+)?(\+\d+)?")
 _NO_ACCOUNTS = re.compile(r"accounting storage is disabled", re.IGNORECASE)
 
 Phases = list[tuple[Phase, float]]
 
 
-def facts_of(text: str) -> tuple[list[AnyEvent], list[str]]:
-    """What a table of ``sacct --parsable2`` tells, in the order of time, and what in it could not be read."""
+def facts_of(text: str, asked: float | None = None) -> tuple[list[AnyEvent], list[str]]:
+    """What a table of ``sacct --parsable2`` tells, in the order of time, and what in it could not be read.
+
+    ``asked`` is when it was printed; where nobody knows, the jobs tell that run in it, or those that ended last.
+    """
     notes: list[str] = []
     jobs: dict[tuple[str, str], list[Row]] = {}
     steps: dict[tuple[str, str], list[Row]] = {}
@@ -75,13 +80,15 @@ def facts_of(text: str) -> tuple[list[AnyEvent], list[str]]:
         f"line {steps[key][0].line}: a step of job {key[1]}, of which there is no row"
         for key in steps.keys() - jobs
     ]
+    now = asked if asked is not None else _asked([row for told in jobs.values() for row in told])
     several = len({cluster for cluster, _ in jobs}) > 1
     told: list[AnyEvent] = []
     for (cluster, job), runs in jobs.items():
-        facts = _facts(f"{job}@{cluster}" if several else job, _runs(runs), steps.get((cluster, job), ()))
+        name = f"{job}@{cluster}" if several else job
+        facts = _facts(name, _runs(runs), steps.get((cluster, job), ()), now)
         told += facts
         if not facts:
-            notes.append(f"line {runs[0].line}: job {job} has no time that can be read: passed over")
+            notes.append(f"line {runs[0].line}: job {job} has no time that can be: passed over")
     return sorted(told, key=lambda fact: fact.at), notes
 
 
@@ -145,7 +152,18 @@ def _ended(row: Row) -> bool:
     return state_of(row.text("State")).ended
 
 
-def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row]) -> list[AnyEvent]:
+def _asked(rows: Sequence[Row]) -> float:
+    """When the table was printed, at least: one wrong time among many does not count. 0 where nothing tells."""
+    running = [_so_far(row, start) for row in rows if not _ended(row) and (start := _started(row))]
+    return median_low(running) if running else max((row.time("End") or 0.0 for row in rows), default=0.0)
+
+
+def _so_far(row: Row, start: float) -> float:
+    """Until when a job that has started, and is not over, is known to have been there."""
+    return start + (row.span("ElapsedRaw", "Elapsed") or 0.0) + (row.span("Suspended") or 0.0)
+
+
+def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row], now: float) -> list[AnyEvent]:
     """The facts of one job; none if it has no time at all."""
     last = runs[-1]
     phases, notes = _phases(runs, steps)
@@ -165,10 +183,9 @@ def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row]) -> list[AnyEvent
         name=last.text("JobName"),
         given=_allotment(last),
     )
-    if outcome is None and (start := _started(last)):
-        until = max(
-            until, start + (last.span("ElapsedRaw", "Elapsed") or 0.0) + (last.span("Suspended") or 0.0)
-        )
+    if outcome is None:
+        start = _started(last)
+        until = max(until, _so_far(last, start) if start else now)
     cpu = sum(row.span("TotalCPU") or 0.0 for row in runs)
     of_steps = sum(row.span("TotalCPU") or 0.0 for row in steps)
     account = ev.HistoryRead(
@@ -233,6 +250,8 @@ def _phases(runs: Sequence[Row], steps: Sequence[Row]) -> tuple[Phases, list[str
         notes.append(f"it was requeued, and ran {len(runs)} times")
     if strange := [row for row in runs if state_of(row.text("State")) is State.UNKNOWN]:
         notes.append(f"its state {strange[0].text('State')!r} is not known: it counts as under way")
+    if strange_times := [name for name in _TIMES if any(row.strange(name) for row in runs)]:
+        notes.append(f"its {', '.join(strange_times)} cannot be: passed over")
     if phases and phases[0][0] is Phase.RUNNING:
         notes.append("when it was submitted is not told")
     for one, other in pairwise(list(phases)):
@@ -249,9 +268,9 @@ def _of_run(row: Row, steps: Sequence[Row], notes: list[str], *, last: bool) -> 
         eligible = None  # it is to come
     phases: Phases = []
     if submit is not None:
-        phases.append(
-            (Phase.QUEUED if eligible is not None and eligible <= submit else Phase.PENDING, submit)
-        )
+        untold = "eligible" not in row.cells
+        at_once = untold or (eligible is not None and eligible <= submit)
+        phases.append((Phase.QUEUED if at_once else Phase.PENDING, submit))
     if eligible is not None and eligible > (submit or 0.0) and (start is None or eligible <= start):
         end = row.time("End") if _ended(row) else None
         if end is None or eligible <= end:
@@ -262,8 +281,7 @@ def _of_run(row: Row, steps: Sequence[Row], notes: list[str], *, last: bool) -> 
     paused = row.span("Suspended") or 0.0
     if start is not None and paused:
         # Slurm tells how long, and not when.
-        now = start + (row.span("ElapsedRaw", "Elapsed") or 0.0) + paused
-        phases.append((Phase.PAUSED, max(start, (over or now) - paused)))
+        phases.append((Phase.PAUSED, max(start, (over or _so_far(row, start)) - paused)))
         notes.append(f"it was suspended for {paused:,.0f} s, taken as if at its end: when is not told")
     if over is not None and last:
         phases.append((Phase.ENDED, over))

@@ -13,12 +13,17 @@ from datetime import datetime, timedelta, timezone
 
 from msgspec import Struct
 
+from weft.core.clocks import LONGEST, plausible
+
 _ID = re.compile(r"(\d+(?:_(?:\d+|\[[^\]]*\]))?(?:\+\d+)?)(?:\.(.+))?")
 """A job (an element of an array, some that wait, a part of a heterogeneous job), and perhaps a step of it."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?\s?(?:(Z)|([+-])(\d\d):?(\d\d))?")
+_WORDS = re.compile(r"\w+")
 _EPOCH = re.compile(r"\d{1,12}(\.\d+)?")
-_SPAN = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?([nc]?)", re.IGNORECASE)
+_SPAN = re.compile(r"(?:(\d{1,9})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d+)?)")
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d+)?)([KMGTP]?)(?:i?B)?([nc]?)", re.IGNORECASE)
+_DIGITS = 9
+_UNKNOWN = ("0", "unknown", "none", "n/a", "invalid")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 
 
@@ -38,6 +43,11 @@ class Row(Struct, frozen=True):
     def time(self, name: str) -> float | None:
         """Seconds since the epoch."""
         return time_in(self.text(name))
+
+    def strange(self, name: str) -> bool:
+        """Does it say something as a time that is none, or cannot be?"""
+        text = self.text(name)
+        return bool(text) and text.lower() not in _UNKNOWN and time_in(text) is None
 
     def span(self, *names: str) -> float | None:
         """Seconds."""
@@ -60,7 +70,9 @@ class Row(Struct, frozen=True):
     def minutes(self) -> float:
         """The limit of a job's time; 0 for none."""
         raw = self.text("TimelimitRaw")
-        return float(raw) if raw.isdecimal() else (self.span("Timelimit") or 0.0) / 60
+        if raw.isdecimal() and len(raw) <= _DIGITS:
+            return float(raw)
+        return (self.span("Timelimit") or 0.0) / 60
 
     def memory(self, nodes: int, cpus: int) -> int:
         """What was asked for on each node, in bytes; 0 for no limit.
@@ -78,6 +90,7 @@ class Row(Struct, frozen=True):
 def rows(text: str) -> Iterator[Row | str]:
     """The rows of a table, or of several one after the other; in the place of what is none, a sentence why."""
     columns: list[str] = []
+    padded = ""
     for number, line in enumerate(text.splitlines(), 1):
         cells = [cell.strip() for cell in line.strip("\ufeff\r").split("|")]
         names = [cell.lower() for cell in cells]
@@ -87,9 +100,14 @@ def rows(text: str) -> Iterator[Row | str]:
             and not any(cell[:1].isdigit() for cell in cells)
         ):
             columns = names
+        elif not columns and len(cells) == 1 and {"jobid", "jobidraw"} & {*_WORDS.findall(names[0])}:
+            padded = padded or line
         elif columns and line.strip():
             yield _row(number, columns, cells)
-    if not columns:
+    if not columns and padded:
+        how = "commas" if "," in padded else "blanks"
+        yield f"its columns are not separated by bars but by {how}: let `sacct --parsable2` print it"
+    elif not columns:
         yield "this is no table of `sacct --parsable2`: no line names its columns, JobID|State|... and so on"
 
 
@@ -113,9 +131,15 @@ def _row(number: int, columns: list[str], cells: list[str]) -> Row | str:
 
 
 def time_in(text: str) -> float | None:
-    """Seconds since the epoch from the same, or from a date and time, of this machine's zone unless it says another."""
-    if _EPOCH.fullmatch(text):
-        return float(text) or None
+    """Seconds since the epoch from the same, or from a date and time, of this machine's zone unless it says another.
+
+    None for what is no time, or cannot be one (``core/clocks.py``).
+    """
+    at = float(text) if _EPOCH.fullmatch(text) else _date(text)
+    return at if at is not None and plausible(at) else None
+
+
+def _date(text: str) -> float | None:
     found = _TIME.fullmatch(text)
     if found is None:
         return None
@@ -133,9 +157,12 @@ def time_in(text: str) -> float | None:
 
 
 def span_in(text: str) -> float | None:
-    """Seconds from ``[days-][hours:]minutes:seconds``, or from a number of them."""
-    if re.fullmatch(r"\d{1,12}(\.\d+)?", text):
-        return float(text)
+    """Seconds from ``[days-][hours:]minutes:seconds``, or from a number of them; None for what nothing takes."""
+    seconds = float(text) if re.fullmatch(r"\d{1,12}(\.\d+)?", text) else _clock(text)
+    return seconds if seconds is not None and seconds <= LONGEST else None
+
+
+def _clock(text: str) -> float | None:
     found = _SPAN.fullmatch(text)
     if found is None:
         return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from weft.core.jobtable import INTO, schema
+from weft.core.secrets import masked
 from weft.store.resultfile import load_polars
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ TEXT_KEPT = 300
 """Characters of a message that are kept."""
 LISTED = 20
 """Entries of a list that are kept."""
+LARGEST = 2.0**53
+"""No figure of a job is larger, and sums of such figures are still exact."""
+LATEST = 4_102_444_800.0
+"""No job begins or ends later: it is the year 2100."""
 _MESSAGES = ("why", "word")
 _USER, _QUERY = r"//[^/@]*@", r"[?#].*$"
 """What an address may have besides the place: a user with a password, a query with a token."""
@@ -32,9 +38,10 @@ def to_keep(jobs: polars.DataFrame) -> polars.DataFrame:
     short = pl.element().str.head(TEXT_KEPT)
     place = pl.element().str.replace(_USER, "//").str.replace(_QUERY, "")
     addresses = pl.col("sources").list.eval(place)
+    messages = [_without_secrets(told[name]) for name in (*_MESSAGES, "tail")]
     lists = [name for name, kind in schema().items() if isinstance(kind, pl.List)]
     kept: polars.DataFrame = (
-        told.with_columns(addresses)
+        told.with_columns(addresses, *messages)
         .select(
             known_by().alias("key"),
             pl.col("*").exclude(*_MESSAGES, "tail", *lists),
@@ -45,6 +52,12 @@ def to_keep(jobs: polars.DataFrame) -> polars.DataFrame:
         .select("key", *schema())
     )
     return kept
+
+
+def _without_secrets(texts: polars.Series) -> polars.Series:
+    """Each text once, since jobs often say the same."""
+    found = {text: text and masked(text) for text in texts.unique()}
+    return texts.replace_strict(found, return_dtype=texts.dtype) if len(texts) else texts
 
 
 def known_by() -> polars.Expr:
@@ -111,21 +124,53 @@ def _either(name: str, first: str, second: str) -> str:
     return f"COALESCE(NULLIF(NULLIF({one}, ''), '[]'), {other}, {one})"
 
 
-def table(names: list[str], found: list[tuple[Any, ...]]) -> polars.DataFrame:
-    """Rows of the database, with these columns, as the table that they were; the other columns are null."""
+def table(names: list[str], found: list[tuple[Any, ...]]) -> tuple[polars.DataFrame, int]:
+    """Rows of the database, with these columns, as the table that they were, and how many were left out.
+
+    The other columns are null. Left out are rows that do not fit: anyone may write to the file, and SQLite takes
+    anything anywhere.
+    """
     pl = load_polars()
     types = schema()
-    if not found:
-        return pl.DataFrame(schema=types)  # type: ignore[no-any-return]
-    stored = pl.DataFrame(
-        found, schema={name: _stored(types[name]) for name in names}, orient="row", strict=False
-    )
+    odd = {
+        place
+        for name, values in zip(names, zip(*found, strict=True), strict=False)
+        for place in _odd(values, types[name])
+    }
+    fitting = [row for place, row in enumerate(found) if place not in odd] if odd else found
+    if not fitting:
+        return pl.DataFrame(schema=types), len(found)
+    kinds = {name: _stored(types[name]) for name in names}
+    stored = pl.DataFrame(fitting, schema=kinds, orient="row").filter(_sensible(names))
     lists = {name: _lists(stored[name]) for name in names if isinstance(types[name], pl.List)}
     made: polars.DataFrame = stored.with_columns(**lists).select(
         pl.col(name).cast(kind) if name in names else pl.lit(None, kind).alias(name)
         for name, kind in types.items()
     )
-    return made
+    return made, len(found) - len(made)
+
+
+def _odd(values: tuple[Any, ...], kind: Any) -> Iterator[int]:
+    """The places of values that are of no type that this column has."""
+    pl = load_polars()
+    types: dict[Any, set[type]] = {pl.String(): {str}, pl.Float64(): {float, int}}
+    known = types.get(_stored(kind), {int}) | {type(None)}
+    if not known.issuperset(map(type, values)):
+        yield from (place for place, value in enumerate(values) if type(value) not in known)
+    if isinstance(kind, pl.List):
+        wrong = {text for text in set(values) if type(text) is str and text and _list(text) is None}
+        yield from (place for place, text in enumerate(values) if text in wrong) if wrong else ()
+
+
+def _sensible(names: list[str]) -> polars.Expr:
+    """Is every figure of a row one that a job may have? What nobody knows may be anything."""
+    pl = load_polars()
+    types = schema()
+    bounds = {"start": (0.0, LATEST), "end": (0.0, LATEST), "open": (0, 1)}
+    figures = [name for name in names if _stored(types[name]) != pl.String()]
+    within = (pl.col(name).is_between(*bounds.get(name, (-LARGEST, LARGEST))) for name in figures)
+    fit: polars.Expr = pl.all_horizontal(True, *(each.fill_null(True) for each in within))
+    return fit
 
 
 def _lists(texts: polars.Series) -> polars.Series:
@@ -136,7 +181,7 @@ def _lists(texts: polars.Series) -> polars.Series:
 
 
 def _list(text: str | None) -> list[str] | None:
-    """What is no list, in a file with a flaw that SQLite does not see, is not known."""
+    """None for what is no list."""
     try:
         return msgspec.json.decode(text, type=list[str]) if text else None
     except (msgspec.DecodeError, UnicodeError):

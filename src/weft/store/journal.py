@@ -88,7 +88,7 @@ def read(path: Path) -> Iterator[AnyEvent]:
                     return
                 number += 1
                 if number == 1:
-                    _check_format(line, path)
+                    refuse_newer(line, path)
                 yield decode(line)
     except _NO_JSON as error:
         raise _damaged(path, number, str(error)) from error
@@ -133,11 +133,12 @@ class _Head(msgspec.Struct):
     weft: str = "?"
 
 
-def _check_format(line: bytes, path: Path) -> None:
+def refuse_newer(line: bytes, path: Path | str) -> None:
+    """Raises FolderError if this is the first line of a journal of a newer weft."""
     try:
         head = msgspec.json.decode(line, type=_Head)
-    except _NO_JSON as error:
-        raise _damaged(path, 1, str(error)) from error
+    except _NO_JSON:
+        return
     if head.format > FORMAT:
         raise FolderError(
             f"this study was written by a newer weft ({head.weft}, format {head.format}; this one reads {FORMAT})",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.core.checks.base import Edit
-from weft.errors import StudyFileError, WeftError
+from weft.errors import FolderError, StudyFileError, WeftError
 from weft.store.folder import disk_problem
 from weft.store.studyfile import load
 
@@ -94,6 +94,17 @@ def read_exactly(file: Path) -> str:
         return opened.read()
 
 
+def must_be_writable(file: Path) -> None:
+    """Raise FolderError unless a file may be replaced, which a folder may allow where the file itself does not."""
+    try:
+        real = file.resolve(strict=True)
+    except OSError as error:
+        raise disk_problem(error, file) from error
+    if not (os.access(real, os.W_OK) and os.access(real.parent, os.W_OK)):
+        hint = f"nothing was changed; make {real} and its folder writable for you"
+        raise FolderError("it may not be written", where=str(file), hint=hint)
+
+
 def replace(file: Path, text: str) -> None:
     """Put this text in the place of a study file, whole or not at all; it must be a study that loads.
 
@@ -101,6 +112,7 @@ def replace(file: Path, text: str) -> None:
         StudyFileError: it would be none: nothing has changed.
         FolderError: it cannot be written.
     """
+    must_be_writable(file)
     real = file.resolve()
     aside = real.with_name(f".{real.stem}.{os.getpid()}.toml")
     try:

@@ -16,6 +16,7 @@ import stat
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,6 +37,8 @@ from weft.store.tomlfile import parse
 
 MOST_FILES = 20_000
 """Files of shared folders that are looked at."""
+MOST_BESIDE = 500
+"""Files of the study's own folder whose names are known."""
 MOST_SCRIPTS = 100
 SCRIPT_BYTES = 65_536
 """Of a script that are read."""
@@ -65,6 +68,7 @@ def facts_of(
         cases=cases,
         files=files,
         paths={path: _kind(study, path) for path in paths_in(study)},
+        beside=tuple(sorted(_beside(study))),
         scripts=tuple(_scripts(study, files)),
         texts=_texts(study) if study.space.table else {},
         stored=tuple(_stored(study, now)),
@@ -231,6 +235,13 @@ def _kind(study: Study, path: str) -> str:
     return "folder" if stat.S_ISDIR(mode) else "file"
 
 
+def _beside(study: Study) -> Iterator[str]:
+    """Names of files in the study's folder itself."""
+    with contextlib.suppress(OSError), os.scandir(study.folder) as found:
+        files = (each.name for each in found if not each.name.startswith(".") and each.is_file())
+        yield from islice(files, MOST_BESIDE)
+
+
 def _scripts(study: Study, files: Iterable[File]) -> Iterator[Script]:
     named = paths_in(study)
     wanted = (
@@ -351,9 +362,9 @@ def past_in_history(study: Study) -> Past:
     """What cases of earlier jobs took, by the user's history of studies of this name at this backend."""
     import polars as pl
 
-    from weft.store.history import History
+    from weft.store.history import WHEN_FORETELLING, History
 
-    with contextlib.suppress(WeftError), History() as history:
+    with contextlib.suppress(WeftError), History(patience=WHEN_FORETELLING, mends=False) as history:
         jobs = history.jobs().filter(
             (pl.col("study") == study.name) & (pl.col("backend") == study.backend) & (pl.col("recorded") > 0)
         )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from weft.core.clocks import plausible
 from weft.core.events import AnyEvent
 from weft.core.profile import Profile, profile_of
 from weft.errors import BackendError, NotLoggedIn, WeftError
@@ -45,6 +46,7 @@ __all__ = [
     "account",
     "facts",
     "find",
+    "from_data",
     "from_file",
     "from_files",
     "outcome_of",
@@ -59,6 +61,8 @@ PAGE = 100
 FOUND_AT_ONCE = 1000
 READERS = 8
 """Jobs that are read at once."""
+GIVE_UP = 8
+"""After so many questions in a row to which no answer came, the service is asked no more."""
 _UUID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{7,63}")
 
 _REFUSALS = {
@@ -103,7 +107,7 @@ def read(session: Session, uuid: str) -> History:
     if not _UUID.fullmatch(uuid):
         hint = "a uuid looks like 4dfa35e1-15cd-48fd-a090-f348544dee1f-007; the portal shows it with a job's details"
         raise WeftError(f"{uuid!r} is no job's uuid", hint=hint)
-    file = home() / "histories" / re.sub(r"[^\w.-]", "_", session.tenant) / f"{uuid}.json"
+    file = _file(session, uuid)
     kept = _kept(file, uuid)
     if kept is not None:
         return kept
@@ -118,21 +122,56 @@ def read(session: Session, uuid: str) -> History:
 
 
 def read_all(session: Session, uuids: Iterable[str]) -> tuple[list[History], list[tuple[str, WeftError]]]:
-    """The histories of these jobs, and why there is none of some of them; raises NotLoggedIn."""
+    """The histories of these jobs, and why there is none of some of them; raises NotLoggedIn.
 
-    def one(uuid: str) -> History | WeftError:
-        try:
-            return read(session, uuid)
-        except NotLoggedIn:
-            raise
-        except WeftError as problem:
-            return problem
-
+    Of a service that has stopped answering, what is on the disk is all there is; one problem, of the first job that it
+    did not tell of, then says so for all.
+    """
+    asking = _Asking(session)
     wanted = list(dict.fromkeys(uuids))
     with ThreadPoolExecutor(READERS) as pool:
-        answers = list(zip(wanted, pool.map(one, wanted), strict=True))
+        answers = list(zip(wanted, pool.map(asking.about, wanted), strict=True))
     found = [answer for _, answer in answers if isinstance(answer, History)]
-    return found, [(uuid, answer) for uuid, answer in answers if isinstance(answer, WeftError)]
+    problems = [(uuid, answer) for uuid, answer in answers if isinstance(answer, WeftError)]
+    if not asking.given_up:
+        return found, problems
+    silent = [(uuid, problem) for uuid, problem in problems if isinstance(problem, BackendError)]
+    told = [each for each in problems if not isinstance(each[1], BackendError)]
+    uuid, first = next((each for each in silent if each[1] is not _NOT_ASKED), silent[0])
+    what = f"Tapis does not answer any more: {len(silent):,} of {len(wanted):,} jobs could not be read ({first.what})"
+    return found, [(uuid, BackendError(what, hint=first.hint)), *told]
+
+
+_NOT_ASKED = BackendError("it was not asked for")
+
+
+class _Asking:
+    """Asks about jobs, from several threads, for as long as answers come."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.in_vain = 0
+        """Questions in a row. Threads may miscount, which does not matter."""
+
+    @property
+    def given_up(self) -> bool:
+        return self.in_vain >= GIVE_UP
+
+    def about(self, uuid: str) -> History | WeftError:
+        if self.given_up:
+            return (_kept(_file(self.session, uuid), uuid) if _UUID.fullmatch(uuid) else None) or _NOT_ASKED
+        try:
+            history = read(self.session, uuid)
+        except NotLoggedIn:
+            raise
+        except BackendError as problem:
+            self.in_vain += 1
+            return problem
+        except WeftError as problem:
+            return problem
+        if not self.given_up:
+            self.in_vain = 0
+        return history
 
 
 def find(session: Session, *, app: str = "", since: float | None = None) -> list[str]:
@@ -165,13 +204,29 @@ def from_files(paths: Iterable[Path]) -> tuple[list[History], list[tuple[str, We
     problems: list[tuple[str, WeftError]] = []
     for path in paths:
         try:
-            for history in _recorded(path):
-                if isinstance(history, History):
-                    found.append(history)
-                else:
-                    problems.append((history.where, history))
-        except WeftError as problem:
+            data = path.read_bytes()
+        except OSError as error:
+            problem = WeftError(f"it cannot be read: {error.strerror}", where=str(path))
             problems.append((str(path), problem))
+            continue
+        held, broken = from_data(data, str(path))
+        found += held
+        problems += broken
+    return found, problems
+
+
+def from_data(data: bytes, where: str) -> tuple[list[History], list[tuple[str, WeftError]]]:
+    """The histories that the contents of a file hold, and what in them could not be read: where, and why."""
+    found: list[History] = []
+    problems: list[tuple[str, WeftError]] = []
+    try:
+        for history in _recorded(data, where):
+            if isinstance(history, History):
+                found.append(history)
+            else:
+                problems.append((history.where, history))
+    except WeftError as problem:
+        problems.append((where, problem))
     return found, problems
 
 
@@ -204,32 +259,29 @@ def profile(histories: Iterable[History]) -> Profile:
     return profile_of(facts(histories))
 
 
-def _recorded(path: Path) -> Iterator[History | WeftError]:
+def _recorded(data: bytes, file: str) -> Iterator[History | WeftError]:
     """What a file holds; in the place of what is no history, why not."""
-    parts = list(_parts(path))
+    parts = list(_parts(data, file))
     if parts and all(isinstance(part, dict) and "event" in part for _, part in parts):
         parts = [("", [part for _, part in parts])]
     for number, (place, part) in enumerate(parts, 1):
-        where = f"{path}: {place}" if place else str(path)
-        name = path.stem if len(parts) == 1 else f"{path.stem}-{number}"
+        where = f"{file}: {place}" if place else file
+        stem = Path(file).stem
+        name = stem if len(parts) == 1 else f"{stem}-{number}"
         if isinstance(part, WeftError):
             yield WeftError(part.what, where=where, hint=_HOLDS)
         else:
             yield _one(part, where, name)
 
 
-def _parts(path: Path) -> Iterator[tuple[str, Any]]:
+def _parts(data: bytes, file: str) -> Iterator[tuple[str, Any]]:
     """The values of a file, with their places in it."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise WeftError(f"it cannot be read: {error.strerror}", where=str(path)) from None
     try:
         whole = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
         if len(lines) < 2 or isinstance(_value(lines[0][1]), WeftError):
-            raise WeftError(f"it is no JSON: {error}", where=str(path), hint=_HOLDS) from None
+            raise WeftError(f"it is no JSON: {error}", where=file, hint=_HOLDS) from None
         yield from ((f"line {number}", _value(line)) for number, line in lines)
         return
     if isinstance(whole, dict) and "result" in whole:
@@ -259,9 +311,12 @@ def _one(part: Any, where: str, name: str) -> History | WeftError:
     entries = [entry for entry in entries if isinstance(entry, dict)]
     known = {key: value for key, value in job.items() if value not in (None, "")}
     job = {"uuid": name, **told_by(entries), **known}
+    times = [seconds(each.get("created")) for each in (*entries, job)]
+    if not any((*times, seconds(job.get("ended")), seconds(job.get("lastUpdated")))):
+        return WeftError("there is no time in it, or none that can be", where=where, hint=_HOLDS)
     read_at = given.get("read_at")
-    if not isinstance(read_at, float):
-        read_at = max((seconds(entry.get("created")) for entry in entries), default=0.0)
+    if not isinstance(read_at, float) or not plausible(read_at):
+        read_at = max(times)
     return History(job=job, entries=entries, read_at=read_at)
 
 
@@ -312,6 +367,10 @@ def _nonsense(what: str) -> BackendError:
 
 def _tells_the_end(entries: Iterable[Entry]) -> bool:
     return any(new_status(entry) in OVER for entry in entries)
+
+
+def _file(session: Session, uuid: str) -> Path:
+    return home() / "histories" / re.sub(r"[^\w.-]", "_", session.tenant) / f"{uuid}.json"
 
 
 def _kept(file: Path, uuid: str) -> History | None:

@@ -17,7 +17,7 @@ from msgspec import structs
 from weft.core import events as ev
 from weft.core.events import AnyEvent, Transfer
 from weft.model import Kind, Outcome, Phase
-from weft.tapis.values import as_list, as_object, as_text, as_whole, seconds
+from weft.tapis.values import MOST, as_list, as_object, as_text, as_whole, seconds
 from weft.tapis.visits import OVER, PHASES, SKEW, Entry, is_over, new_status, oddities, timed, visits
 
 __all__ = ["OVER", "PHASES", "Entry", "is_over", "new_status", "seconds"]
@@ -79,6 +79,9 @@ _SCHEDULER_WORDS: Mapping[str, Outcome] = {
 """Slurm's states, long and short, that say more than that a job failed."""
 _REMOTE_STATUS = re.compile(r'remote status "?([A-Za-z_]+)')
 
+_COUNTS = ("nodeCount", "coresPerNode", "memoryMB", "maxMinutes")
+"""What a job asks for."""
+
 _INTO: Mapping[str, Literal["inputs", "archive"]] = {
     "JOB_INPUT_TRANSACTION_ID": "inputs",
     "JOB_ARCHIVE_TRANSACTION_ID": "archive",
@@ -136,6 +139,8 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
     made = phases[0][1] if phases else seconds(job.get("lastUpdated")) or at
     outcome = outcome_of(status, job.get("condition"), job.get("lastMessage"))
     over = max(when for _, when in [*phases, (Phase.PENDING, made)]) if outcome else max(at, made)
+    if told_too_much := [name for name in _COUNTS if _too_large(job.get(name))]:
+        history.notes.append(f"it cannot have such a {', '.join(told_too_much)}: passed over")
     if phases and phases[-1][1] > at + SKEW:
         history.notes.append("its history is from after it was read: its clock is ahead of ours")
     facts: list[AnyEvent] = [
@@ -164,6 +169,10 @@ def facts_of(job: Entry, entries: Iterable[Entry], *, at: float) -> list[AnyEven
         ev.JobGone(at=over, by="tapis", job=uuid, outcome=outcome, word=word, why=why),
         ev.JobEnded(at=over, by="tapis", job=uuid, outcome=outcome, why=why),
     ]
+
+
+def _too_large(value: object) -> bool:
+    return isinstance(value, int | float) and value > MOST
 
 
 def allotment_of(job: Entry, rate: float | None = None) -> ev.Allotment:

@@ -12,20 +12,28 @@ from typing import Any
 
 import msgspec
 
+from weft.core.clocks import plausible
+
+MOST = 2**53
+"""No count is larger."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?(?:Z|([+-]\d\d):?(\d\d))?")
 
 
 def seconds(text: object) -> float:
-    """A time as Tapis writes it (any number of digits, UTC unless it says otherwise) since the epoch; 0 for none."""
+    """A time as Tapis writes it (any number of digits, UTC unless it says otherwise) since the epoch.
+
+    0 for none, and for one that cannot be (``core/clocks.py``).
+    """
     found = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None:
         return 0.0
     day, clock, fraction, hours, minutes = found.groups()
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}{hours or '+00'}:{minutes or '00'}")
-        return moment.timestamp() + float(fraction or 0)
+        at = moment.timestamp() + float(fraction or 0)
     except (ValueError, OverflowError):
         return 0.0
+    return at if plausible(at) else 0.0
 
 
 def as_object(value: object) -> Mapping[str, Any]:
@@ -46,9 +54,10 @@ def as_text(value: object) -> str:
 
 def as_whole(value: object) -> int:
     try:
-        return max(0, int(value))  # type: ignore[call-overload,no-any-return]  # whatever it is
+        whole = int(value)  # type: ignore[call-overload]  # whatever it is
     except (TypeError, ValueError, OverflowError):
         return 0
+    return whole if 0 <= whole <= MOST else 0
 
 
 def _within(value: object) -> object:

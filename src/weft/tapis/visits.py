@@ -106,7 +106,7 @@ def oddities(entries: Iterable[Entry]) -> Iterator[str]:
     told = list(entries)
     blank = sum(1 for entry in told if not seconds(entry.get("created")))
     if blank:
-        yield f"{_events(blank)} of its history without a time that can be read: passed over"
+        yield f"{_events(blank)} of its history without a time that can be: passed over"
     strange = {kind for entry in told if (kind := as_text(entry.get("event"))) and kind not in KINDS}
     if strange:
         yield f"its history has events of a kind that weft does not know: {_some(strange)}"

@@ -126,6 +126,9 @@ FOUND: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("unlisted-files", "FAIL", {"inputs": ()}, {}),
     ("unlisted-files", "WARN", {"command": "m {x} d.csv"}, {"paths": {"d.csv": "file"}}),
     ("unlisted-files", OK, {}, {"paths": {}}),
+    ("unlisted-files", "FAIL", {"command": "python3 modle.py {x}"}, {"paths": {"modle.py": "new"}}),
+    ("unlisted-files", "WARN", {"command": "m {x} && python3 modle.py"}, {"paths": {"modle.py": "new"}}),
+    ("unlisted-files", OK, {"command": "m {x} > modle.py && python3 modle.py"}, {"paths": {"modle.py": "new"}}),
     ("places-on-the-node", "FAIL", {"command": "sh /gone/a.sh {x}"}, {"paths": {"/gone/a.sh": "absent"}}),
     ("places-on-the-node", "WARN", {"command": "m {x} -o /gone/a"}, {"paths": {"/gone/a": "absent"}}),
     ("places-on-the-node", OK, {"command": "m {x} -o /there/a"}, {"paths": {"/there/a": "new"}}),
@@ -302,7 +305,7 @@ def test_what_a_site_may_remove_is_put_back_by_a_command(place: str, word: str) 
     stored = (Stored(name="n", address="a", idle_days=8, purge_days=10),)
     found = of("scratch-age", {}, {"stored": stored, "study": place})
     assert found.fix is not None
-    assert found.fix.command == ("weft", "store", "refresh", word)
+    assert found.fix.command == ("store", "refresh", "--", word)
     assert f"`weft store refresh{place}`" in found.remedy
 
 

@@ -40,10 +40,15 @@ class Edit(Struct, frozen=True, kw_only=True):
 
 
 class Fix(Struct, frozen=True, kw_only=True):
-    """What mends it, without a decision by the user: changes of the study file, or a command to run in its folder."""
+    """What mends it, without a decision by the user: changes of the study file or of scripts, or a command of weft."""
 
     edits: tuple[Edit, ...] = ()
+    unix_lines: tuple[str, ...] = ()
+    """Files of the study's folder whose lines are to end as a shell wants them."""
+    executable: tuple[str, ...] = ()
+    """Files of the study's folder that are to be executable."""
     command: tuple[str, ...] = ()
+    """The words after ``weft``: no shell reads them."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -149,6 +154,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     paths: Mapping[str, str] = {}
     """What words of commands and values of parameters are, as paths: "file", "folder", "new" (its folder is there),
     "absent"; those that are relative start from the study's folder."""
+    beside: tuple[str, ...] = ()
+    """Names of the files in the study's folder itself, which a mistyped name may have meant."""
     scripts: tuple[Script, ...] = ()
     texts: Mapping[str, frozenset[str]] = {}
     """Names that templates ask for, by template."""

@@ -186,7 +186,7 @@ def scratch_age(study: Study, facts: Facts) -> Answer:
             f"{named(each.name for each in store)} in the store: not used for {oldest.idle_days:.0f} days, "
             f"and the site may remove it after {oldest.purge_days:g}"
         )
-        command = ("weft", "store", "refresh", *(shlex.split(facts.study) or ["."]))
+        command = ("store", "refresh", "--", *(shlex.split(facts.study) or ["."]))
         return warn(said, f"`weft store refresh{facts.study}` puts back what is gone", Fix(command=command))
     scratch = facts.machine.scratch
     old = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 
+from weft.core.checks.absent import absent, told
 from weft.core.checks.base import (
     Answer,
     Edit,
@@ -20,8 +22,9 @@ from weft.core.checks.base import (
     passed,
     warn,
 )
+from weft.core.checks.reach import among, given, made
 from weft.core.checks.words import OUTPUTS, Part, Word, commands, words
-from weft.core.command import placeholders, rendered_name, text_placeholders
+from weft.core.command import placeholders, text_placeholders
 from weft.errors import WeftError
 from weft.model import Study
 
@@ -32,7 +35,10 @@ _LINES = re.compile(r".*(/|^)(ba|da|k|z)?sh|.*/(source|\.)")
 
 def unlisted_files(study: Study, facts: Facts) -> Answer:
     """Does a case find every file that its command names?"""
+    lost = absent(study, facts)
     missing = dict(_missing(study, facts))
+    if any(each.certain for each in lost) or (lost and not missing):
+        return told(lost, facts)
     if not missing:
         return passed()
     keys = {key: (*key.split(".")[:-1], "inputs") for key in missing.values()}
@@ -48,19 +54,19 @@ def unlisted_files(study: Study, facts: Facts) -> Answer:
 def _missing(study: Study, facts: Facts) -> Iterator[tuple[str, str]]:
     """Paths in the study's folder that a command or a parameter names and that are not given, with where."""
     for key, command in commands(study).items():
-        given, made = _given(study, facts, key), _made(study, command)
+        there, own = given(study, facts, key), made(study, command)
         for word in words(command):
             path = posixpath.normpath(word.value) if not word.holes else ""
             if word.part in OUTPUTS or word.value.startswith("/") or not _is_there(path, facts):
                 continue
-            if path not in made and not _among(path, given):
+            if path not in own and not among(path, there):
                 yield path, key
-    given = _given(study, facts, "model.command")
+    there = given(study, facts, "model.command")
     for parameter in study.parameters.values():
         values = () if parameter.is_file else parameter.values
         for value in values:
             path = posixpath.normpath(value) if isinstance(value, str) and value else ""
-            if "." in posixpath.basename(path) and _is_there(path, facts) and not _among(path, given):
+            if "." in posixpath.basename(path) and _is_there(path, facts) and not among(path, there):
                 yield path, "model.command"
 
 
@@ -68,35 +74,6 @@ def _is_there(path: str, facts: Facts) -> bool:
     """A file of the study's folder; a folder only where it is written as a path."""
     kind = facts.paths.get(path, "")
     return not path.startswith(("/", "..")) and (kind == "file" or (kind == "folder" and "/" in path))
-
-
-def _given(study: Study, facts: Facts, key: str) -> frozenset[str]:
-    """What the directory holds in which a command runs."""
-    shared = {posixpath.basename(path) if path.startswith("/") else path for path in study.model.shared}
-    step = getattr(study, key.partition(".")[0], None)
-    if key in ("before.command", "after.command") and step is not None:
-        return frozenset({*step.inputs, *shared, "results.csv", "results.parquet"})
-    model = study.model
-    rendered = (rendered_name(path) for path in model.templates)
-    files = (file.path for file in facts.of("parameters"))
-    before = study.before.outputs if study.before else ()
-    return frozenset({*model.inputs, *shared, *rendered, *files, *before, "params.json"})
-
-
-def _made(study: Study, command: str) -> frozenset[str]:
-    """What a case leaves by itself: the study says so, or the command writes it."""
-    model, goes_on = study.model, study.continues.files if study.continues else ()
-    steps = [step.outputs for step in (study.before, study.after) if step is not None]
-    told = {*model.expect, *study.output.keep, *goes_on, *(path for outputs in steps for path in outputs)}
-    known = words(command)
-    written = {word.text for word in known if word.part in OUTPUTS}
-    teed = {word.text for word in known} if any(word.text == "tee" for word in known) else set()
-    return frozenset({*told, *written, *teed, model.result or ""})
-
-
-def _among(path: str, given: frozenset[str]) -> bool:
-    """Is a path given, or below a folder that is, or a folder above something given?"""
-    return any(path == each or path.startswith(f"{each}/") or each.startswith(f"{path}/") for each in given)
 
 
 def _is_program(study: Study, key: str, path: str) -> bool:
@@ -232,8 +209,8 @@ def line_ends(study: Study, facts: Facts) -> Answer:
     said = (
         f"the lines of {named(broken)} end as Windows writes them, which a shell takes for part of the line"
     )
-    fix = Fix(command=("sed", "-i", "s/\\r$//", *broken))
-    return fail(said, f"sed -i 's/\\r$//' {' '.join(broken)}", fix)
+    remedy = "save it with the line ends of Unix (LF)"
+    return fail(said, remedy, Fix(unix_lines=tuple(broken)))
 
 
 def _run_by_shell(study: Study) -> frozenset[str]:
@@ -265,7 +242,8 @@ def programs(study: Study, facts: Facts) -> Answer:
     closed = [path for path, each in scripts.items() if not each.executable]
     if closed:
         said = f"{named(closed)} is called as a program, and may not be executed"
-        return fail(said, f"chmod +x {' '.join(closed)}", Fix(command=("chmod", "+x", *closed)))
+        remedy = shlex.join(("chmod", "--", "+x", *closed))
+        return fail(said, remedy, Fix(executable=tuple(closed)))
     lost = [each for each in scripts.values() if each.interpreter and not each.found]
     if lost and study.backend == "local":
         wanted = named(each.interpreter for each in lost)
@@ -279,7 +257,8 @@ ITEMS = (
         id="unlisted-files",
         title="files that commands name",
         rule="A command or a value names a file of the study's folder that is in no list of inputs; FAIL where it is "
-        "what the command runs or reads.",
+        "what the command runs or reads. Or a script that a command names is nowhere (FAIL), or nowhere unless "
+        "something that runs before makes it (WARN).",
         look=unlisted_files,
         verdicts=(Verdict.WARN, Verdict.FAIL),
         fixes=True,

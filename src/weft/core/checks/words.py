@@ -58,11 +58,17 @@ _OPEN = re.compile(rf"\{{{NAME}\}}|[$*?`~]")
 _ASSIGNED = re.compile(r"(--?)?[A-Za-z_][\w-]*=")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 _OPERATORS = frozenset("();<>|&\n")
+_SHELL = r"(?:ba|da|k|z)?sh"
 _INTERPRETER = re.compile(
-    r"(python[\d.]*|(?:ba|da|k|z)?sh|perl|ruby|Rscript|julia|node|tclsh[\d.]*|opensees\w*|source|\.)", re.I
+    rf"(i?python[\d.]*|pypy[\d.]*|{_SHELL}|perl|ruby|lua|Rscript|julia|node|octave|tclsh[\d.]*|opensees\w*|source|\.)",
+    re.I,
 )
-_NO_SCRIPT = frozenset({"-c", "-m", "-e", "--version", "-V", "-h", "--help"})
-"""Options of interpreters after which no script comes."""
+_NO_SCRIPT = re.compile(r"-c|-m|-e|--eval|--version|-V|-h|--help")
+_NO_SCRIPT_OF_SHELL = re.compile(r"-[a-z]*c|--version|--help")
+"""Options of interpreters after which no script comes; for a shell, `-e` and `-m` are switches."""
+_VALUED = frozenset({"-W", "-X", "-o", "-t", "-L"})
+"""Options of interpreters whose value is the next word."""
+_HEREDOC = re.compile(r"(<<-?[ \t]*(['\"]?)(\w+)\2[^\n]*)\n(?:.*?\n)?[ \t]*\3[ \t]*(?=\n|\Z)", re.DOTALL)
 _LEADING = frozenset(
     {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "exec", "env", "nohup"}
 )
@@ -71,7 +77,8 @@ _LEADING = frozenset(
 def words(command: str) -> list[Word]:
     """The words of a command; none of one that no shell could read."""
     try:
-        lexer = shlex.shlex(command.replace("\n", " ; "), posix=True, punctuation_chars=True)
+        text = _HEREDOC.sub(r"\1", command)  # what follows is a text, whatever it looks like
+        lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         lexer.commenters = ""
         return list(_told([*lexer]))
@@ -80,12 +87,11 @@ def words(command: str) -> list[Word]:
 
 
 def _told(tokens: list[str]) -> Iterator[Word]:
-    following, script = Part.PROGRAM, False
+    following, runner, value = Part.PROGRAM, "", False
     for token in tokens:
         if token and _OPERATORS.issuperset(token):
-            redirects = "<" in token or ">" in token
-            following = _after(token) if redirects else Part.PROGRAM
-            script = script and redirects
+            following = _after(token)
+            runner = "" if following is Part.PROGRAM else runner
             continue
         part = following
         if part is Part.PROGRAM and token in _LEADING:
@@ -96,25 +102,44 @@ def _told(tokens: list[str]) -> Iterator[Word]:
         following = Part.ARGUMENT
         if part in (Part.READ, *OUTPUTS):
             yield Word(token, part)
-        elif _INTERPRETER.fullmatch(token.rpartition("/")[2] or token):
-            script = True
+        elif not runner and _INTERPRETER.fullmatch(token.rpartition("/")[2] or token):
+            runner = token.rpartition("/")[2] or token
             yield Word(token, part)
-        elif script and token in _NO_SCRIPT:
-            script = False
-            yield Word(token, part)
-        elif script and not token.startswith("-") and part is Part.ARGUMENT:
-            script = False
+        elif runner and not token.startswith("-") and part is Part.ARGUMENT and not value:
+            runner = ""
             yield Word(token, Part.SCRIPT)
         else:
+            runner = "" if runner and _has_no_script(runner, token) else runner
+            value = bool(runner) and token in _VALUED
             yield Word(token, part)
+
+
+def _has_no_script(runner: str, option: str) -> bool:
+    options = _NO_SCRIPT_OF_SHELL if re.fullmatch(_SHELL, runner) else _NO_SCRIPT
+    return options.fullmatch(option) is not None
 
 
 def _after(operator: str) -> Part:
+    """What the word after an operator is; ``<(`` begins a command, ``((`` a sum."""
+    if operator.endswith("(("):
+        return Part.ARGUMENT
+    if not {"<", ">"}.intersection(operator) or operator.endswith("("):
+        return Part.PROGRAM
     if operator.startswith("<<") or operator.endswith("&"):
         return Part.ARGUMENT  # the word of a here-document, or the number of a descriptor
     if operator.startswith("<"):
         return Part.READ
     return Part.APPENDED if ">>" in operator else Part.WRITTEN
+
+
+def lines(command: str) -> list[list[Word]]:
+    """The words of each simple command: a program, and what it is given."""
+    found: list[list[Word]] = [[]]
+    for word in words(command):
+        if word.part is Part.PROGRAM:
+            found.append([])
+        found[-1].append(word)
+    return [line for line in found if line]
 
 
 def commands(study: Study) -> dict[str, str]:

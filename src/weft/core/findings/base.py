@@ -119,6 +119,9 @@ class Scene(Struct, frozen=True, kw_only=True, dict=True):
     place: str = ""
     """The study as commands name it, with a blank before it (`` my/study.toml``); empty in its own folder."""
 
+    mended: bool = False
+    """Every case of the study is done by now, whatever became of it before."""
+
     @cached_property
     def failed(self) -> Failed:
         """The jobs that did not end well, and what they said: messages are read once for all rules."""

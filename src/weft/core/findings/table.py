@@ -23,7 +23,7 @@ from weft.core.findings import (
     waiting,
     writing,
 )
-from weft.core.findings.base import Finding, Rule, Scene
+from weft.core.findings.base import Finding, Rule, Scene, Severity
 from weft.core.findings.weighing import weighed
 
 TABLE: tuple[Rule, ...] = (
@@ -54,4 +54,13 @@ def find(scene: Scene) -> list[Finding]:
     """All findings, the worst and dearest first; the same for the same scene."""
     # In one piece: of a table in thousands of pieces every rule would take a hundred times as long.
     scene = structs.replace(scene, jobs=scene.jobs.rechunk())
-    return weighed((finding for rule in TABLE for finding in rule.find(scene)), _BY_ID)
+    found = (finding for rule in TABLE for finding in rule.find(scene))
+    return weighed((_mended(each) for each in found) if scene.mended else found, _BY_ID)
+
+
+def _mended(finding: Finding) -> Finding:
+    """What failed, and has been done since, is worth knowing only."""
+    if finding.severity is not Severity.FAILURE:
+        return finding
+    evidence = (*finding.evidence, "all cases of the study have been done since")
+    return structs.replace(finding, severity=Severity.NOTE, evidence=evidence)
