@@ -218,7 +218,9 @@ class _Watch:
     def profile(self) -> Profile:
         for each, count in self.odd.items():
             if each in self.jobs:
-                self.jobs[each].notes.append(f"{count:,} of its facts have times that cannot be: passed over")
+                self.jobs[each].notes.append(
+                    f"{count:,} of its facts have times or figures that cannot be: mended"
+                )
         # What was gathered of a job is given up as its profile is made: there may be very many.
         jobs = [self.jobs.pop(each).profile() for each in [*self.jobs]]
         return Profile(
