@@ -35,7 +35,12 @@ _COLOURS = {"title": None, "failure": "red", "waste": "yellow", "note": "cyan", 
 )
 @click.option("--all", "everything", is_flag=True, help="Of all jobs of the Tapis account.")
 @click.option("--slurm", is_flag=True, help="Of these jobs of this machine's Slurm; none: all of yours.")
-@click.option("--from", "files", is_flag=True, help="Of the jobs in these files: histories, sacct, journals.")
+@click.option(
+    "--from",
+    "files",
+    is_flag=True,
+    help="Of the jobs in these files (- is stdin): histories, sacct, journals.",
+)
 @click.option(
     "--since",
     metavar="WHEN",

@@ -29,7 +29,7 @@ _SECRETS = tuple(
         r"(?P<before>[?&;][\w.-]{0,40}(?:token|secret|pass|pwd|key|signature|credential|auth)[\w.-]{0,40}=)[^\s&;#\"'<>]+",
         r"(?P<before>[?&;]sig=)[^\s&;#\"'<>]+",
         r"(?P<before>\bauthorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token)\s+)[^\s\"',;]+",
-        r"(?P<before>\b)eyJ[\w-]{10,}(?:\.[\w-]*)*",
+        r"(?P<before>\b)eyJ[\w-]{6,}(?:\.[\w-]*)*",
         r"(?P<before>\b)(?:gh[opsur]_|github_pat_|glpat-|xox[abprs]-)[\w-]{16,}",
         rf"(?P<before>{_PASSWORD}[\"']?\s*[:=]\s*(?P<quote>[\"']))[^\"'\n]+(?=(?P=quote))",
         rf"(?P<before>{_PASSWORD}=)[^\s\"'&,;]+",

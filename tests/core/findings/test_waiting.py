@@ -16,7 +16,7 @@ T = 1_780_000_000.0
 LATE = {"running_uncertain_s": 70.0, "start": T, "end": T + 466.0}
 
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
-    "long-pending": ({"pending_s": 60.0}, [{"pending_s": 59.9}]),
+    "long-pending": ({"pending_s": 60.0}, [{"pending_s": 59.9}, {"pending_s": 9e9, "backend": "slurm"}]),
     "long-processing-inputs": ({"processing_inputs_s": 30.0}, [{"processing_inputs_s": 29.9}]),
     "blocked-by-quota": (
         {"blocked_s": 60.0, "visits_blocked": 1},

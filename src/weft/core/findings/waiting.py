@@ -54,8 +54,12 @@ _LOOKS = (
 
 
 def _at_the_service(scene: Scene, rule: Rule, phase: Phase, least: float, cause: str) -> Iterator[Finding]:
+    import polars as pl
+
     lost = column(f"{phase.value.lower()}_s")
-    for group in alike(scene.jobs, lost >= least, lost, one=lost.median(), longest=lost.max()):
+    # In Slurm a job is PENDING while it may not start yet: that is the user's wish, or a rule of the site.
+    found = (lost >= least) & (pl.col("backend") != "slurm")
+    for group in alike(scene.jobs, found, lost, one=lost.median(), longest=lost.max()):
         usual = waits.phase(scene.normal, group.key, phase)
         longest = f", at most {duration(group['longest'])}" if group.count > 1 else ""
         yield group.finding(
