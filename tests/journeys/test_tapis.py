@@ -128,11 +128,12 @@ def test_a_few_files_move_for_each_job_and_shared_inputs_once(
         summary = one.run()
         assert (summary.done, summary.failed) == (cases - 1, 1)
         jobs = moved(one)
-        assert len(jobs) == 4
+        # By the second it is known that this service is quick: then fewer jobs may do as well.
+        assert len(jobs) == 4 if name == "first" else 1 <= len(jobs) <= 4
         assert all(job["inputs"] <= 3 and job["archive"] <= 4 for job in jobs), jobs
         shared = [path for path in sent if path.endswith("mesh.dat")]
         assert len(shared) == (1 if name == "first" else 0)
-        assert len(sent) - len(shared) == 2 * 4, "a bundle and the runner for each job"
+        assert len(sent) - len(shared) == 2 * len(jobs), "a bundle and the runner for each job"
 
 
 def test_results_in_chunks_come_as_one_file_more_for_each(tapis: Tapis, tmp_path: Path) -> None:
