@@ -9,6 +9,7 @@ WEFT_NEED_SLURM or CI is set.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -109,7 +110,10 @@ def _once(config: pytest.Config, *, accounting: bool) -> Cluster:
     if accounting not in _running:
         _installed(PACKAGES + (PACKAGES_OF_ACCOUNTING if accounting else ()))
         folder = Path(tempfile.mkdtemp(prefix="weft-slurm-", dir="/tmp"))  # sockets want short paths
-        _running[accounting] = Cluster(folder, accounting=accounting)
+        # One at a time on a machine: ports are looked for, and others that run tests look as well.
+        with Path(tempfile.gettempdir(), "weft-slurm-start.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _running[accounting] = Cluster(folder, accounting=accounting)
         config.add_cleanup(lambda: _running.pop(accounting).stop())
     return _running[accounting]
 
