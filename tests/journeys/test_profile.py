@@ -107,7 +107,9 @@ def test_profiles_agree_wherever_the_study_ran(
 ) -> None:
     _, here = profiled(Study.load(naps(tmp_path / "here")))
     _, fork = profiled(study(naps(tmp_path / "fork"), type="FORK", jobs=1, slots=2))
-    _, batch = profiled(study(naps(tmp_path / "batch"), type="BATCH", system="slurm", jobs=1, slots=2, minutes=10))
+    _, batch = profiled(
+        study(naps(tmp_path / "batch"), type="BATCH", system="slurm", jobs=1, slots=2, minutes=10)
+    )
     for job in (here, fork, batch):
         whole(job)
     agree(here, fork)
