@@ -23,8 +23,9 @@ from weft.model import Outcome, Phase
 from weft.service.faults import Fault
 from weft.tapis import histories, lifecycle, login
 from weft.tapis.histories import History
-from weft.tapis.lifecycle import outcome_of, phases_of, seconds, transfers_of
+from weft.tapis.lifecycle import outcome_of, seconds, transfers_of
 from weft.tapis.session import Session
+from weft.tapis.visits import visits
 
 RECORDED = Path(__file__).parent / "recorded"
 MADE = 1_772_440_200.25
@@ -261,7 +262,7 @@ def test_an_account_is_of_our_job_with_our_id() -> None:
     history = recorded("finished")
     account = lifecycle.account("frame-ab12cd-0001", history.job, history.entries, at=7.0)
     assert (account.at, account.by, account.job) == (7.0, "tapis", "frame-ab12cd-0001")
-    assert account.phases == phases_of(history.job, history.entries)
+    assert account.phases == visits(history.job, history.entries)[0]
     assert account.phases[0] == (Phase.PENDING, MADE)
     assert account.phases[-1][0] is Phase.ENDED
     assert account.transfers == transfers_of(history.entries)

@@ -12,12 +12,12 @@ import click
 from weft.cli.options import json_option
 from weft.cli.profile import since_when
 from weft.cli.screen import is_terminal
+from weft.core.groups import WAYS
 from weft.errors import Exit, NeedsDecision, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
-_WAYS = ("app", "system", "queue", "study", "week", "outcome", "phase")
 _ENDINGS = (".csv", ".parquet", ".json")
 NOTHING = "no ended jobs are known: `weft run` or `weft profile --all` fills the history"
 
@@ -28,7 +28,7 @@ NOTHING = "no ended jobs are known: `weft run` or `weft profile --all` fills the
 @click.option("--queue", metavar="QUEUE", default="", help="Only in this queue.")
 @click.option("--since", metavar="WHEN", default="", help="Only begun since 12h, 30d, 4w or 2026-03-01.")
 @click.option("--before", metavar="WHEN", default="", help="Only begun before then.")
-@click.option("--by", metavar="WAY", type=click.Choice(_WAYS), help=f"Totals by {', '.join(_WAYS)}.")
+@click.option("--by", metavar="WAY", type=click.Choice(WAYS), help=f"Totals by {', '.join(WAYS)}.")
 @click.option(
     "--export",
     metavar="FILE",

@@ -15,6 +15,7 @@ import click
 
 from weft.cli.options import HERE, at, json_option
 from weft.cli.screen import colours, is_terminal
+from weft.core.groups import WAYS
 from weft.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _A_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-\d{3})?")
 _AGO = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([hdw])")
-_WAYS = ("app", "system", "queue", "study", "week", "outcome", "phase")
 _COLOURS = {"title": None, "failure": "red", "waste": "yellow", "note": "cyan", "code": "green"}
 
 
@@ -47,7 +47,7 @@ _COLOURS = {"title": None, "failure": "red", "waste": "yellow", "note": "cyan", 
     default="",
     help="With --app, --all or --slurm: made since 12h, 30d, 4w or 2026-03-01.",
 )
-@click.option("--by", metavar="WAY", type=click.Choice(_WAYS), help=f"Totals by {', '.join(_WAYS)}.")
+@click.option("--by", metavar="WAY", type=click.Choice(WAYS), help=f"Totals by {', '.join(WAYS)}.")
 @click.option("--suggest", is_flag=True, help="Print the [resources] that the next study should ask for.")
 @click.option(
     "-o",

@@ -30,16 +30,6 @@ class Looks:
             return self._moments[bisect.bisect_left(self._moments, seconds)]
         return last + -(-(seconds - last) // self._most) * self._most
 
-    def pause_before(self, seconds: float) -> float:
-        """The pause that the last look at or before this moment ended; 0 before the first one."""
-        last = self._moments[-1]
-        if seconds >= last:
-            return self._most
-        place = bisect.bisect_right(self._moments, seconds) - 1
-        if place < 0:
-            return 0.0
-        return self._moments[place] - (self._moments[place - 1] if place else 0.0)
-
     def since(self, seconds: float) -> float:
         """How long before this moment the last look was."""
         last = self._moments[-1]

@@ -198,11 +198,6 @@ def allotment_of(job: Entry, rate: float | None = None) -> ev.Allotment:
     )
 
 
-def phases_of(job: Entry, entries: Iterable[Entry]) -> list[tuple[Phase, float]]:
-    """When a job entered each phase, as often as it did; ENDED last, if it is over."""
-    return visits(job, entries)[0]
-
-
 def transfers_of(entries: Iterable[Entry]) -> list[Transfer]:
     """The transfers of a job in the order in which they were over; of one that is told twice, the last word."""
     found: dict[str, Transfer] = {}

@@ -39,8 +39,7 @@ class SiteQueue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Longest wall time of one job."""
     cores: int | None = None
     memory_gb: float | None = None
-    tmp_gb: float | None = None
-    """Of a node: cores, memory, disk of its own."""
+    """Of a node."""
 
 
 class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
