@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import hypothesis
 import pytest
@@ -23,6 +24,15 @@ PROVE = os.environ.get("WEFT_PROVE") == "1"
 def home_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What tests run is not in the history of whoever runs them."""
     os.environ["WEFT_HOME"] = str(tmp_path_factory.mktemp("home-of-nobody"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A process that dies ends the run: with a new one in its place, ``--dist loadfile`` may wait for ever."""
+    if error:
+        shares = node.config.pluginmanager.getplugin("dsession").sched.assigned_work.get(node, {})
+        left = [test for share in shares.values() for test, done in share.items() if not done]
+        pytest.exit(f"a process of tests died: {error}; it was at {left[:1]}", returncode=1)
 
 
 def count(fast: int, full: int) -> int:
