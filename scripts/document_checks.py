@@ -23,8 +23,8 @@ INTRODUCTION = """\
 for, and where it runs. Each item passes, warns or fails, with the figures that say why and what to do about it. The
 exit code is 5 if an item failed, else 0. Nothing is changed, and only the last item asks a service.
 
-`weft run` begins with the same list, less the last item, which every run looks at by itself. It stops where an item
-fails, and tells the first warnings in a line each. `weft run --no-check` leaves the list out. Jobs that are at work
+`weft run` and `weft retry` begin with the same list, less the last item, which every run looks at by itself. They stop
+where an item fails, and tell the first warnings in a line each. `--no-check` leaves the list out. Jobs that are at work
 already are looked after in any case.
 
 `weft check --fix` mends what needs no decision: it shows the difference to the study file, says what else it

@@ -27,7 +27,7 @@ INTRODUCTION = """\
 which weft it is.
 
 STUDY is a study file, or a folder with a `study.toml`; without it, that is the current folder. Where other words may
-follow, the first word is the study if it ends in `.toml`, has a slash in it, or is a folder.
+follow, the first word is the study if it ends in `.toml`, has a slash in it, or is a folder with a `study.toml`.
 
 A CASE or JOB may be given by the first letters of its id, as long as no other id begins so; of a job's id the number at
 its end will do.

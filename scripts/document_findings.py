@@ -25,8 +25,8 @@ INTRODUCTION = """\
 <!-- Written by scripts/document_findings.py: change the rules in src/weft/core/findings/, then run it again. -->
 
 `weft profile` says not only where the time went, but what that means. Each finding has an id, figures as evidence, the
-cause in a sentence, remedies as exact settings or commands with the best one first, and what that one would gain: in
-seconds of waiting over all jobs concerned, and in SU where jobs are charged.
+cause in a sentence, remedies as exact settings or commands with the best one first, and what that one would gain (or,
+of failures, what they cost): in seconds of waiting over all jobs concerned, and in SU where jobs are charged.
 
 A gain goes by your own ended jobs of the same app, system and queue where there are enough, else by figures of recorded
 jobs; each finding says which. Where nobody can tell, no gain is told. No second is gained twice: of findings about the

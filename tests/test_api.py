@@ -164,6 +164,49 @@ def test_a_run_does_not_begin_with_a_failed_check(tmp_path: Path) -> None:
     assert study.run().failed == 3, "nothing would be submitted, so nothing is in the way"
 
 
+def test_a_retry_does_not_begin_with_a_failed_check(tmp_path: Path) -> None:
+    study = squares(tmp_path, 5)
+    assert study.run().failed == 1
+    (tmp_path / "case.sh").write_text("echo {}> result.json\n")
+    broken = squares(tmp_path, 5, "sh case.sh {i}")
+    assert broken.submits(retry=True)
+    with pytest.raises(CheckFailed, match="files that commands name") as told:
+        broken.retry(decide="keep")
+    assert told.value.hint.endswith("; `check()` tells all; `retry(check=False)` runs it all the same")
+    assert broken.retry(run=False).failed == 1, "what is only noted is checked when it is run"
+    assert broken.retry(check=False, decide="keep").failed == 1
+
+
+def test_a_step_that_failed_is_submitted_by_a_retry_alone(tmp_path: Path) -> None:
+    study = weft.Study(
+        name="a", folder=tmp_path, model={"command": "true"}, parameters={}, after={"command": "false"}
+    )
+    assert study.submits()
+    assert study.run().hold
+    assert not study.submits()
+    assert study.submits(retry=True)
+
+
+def test_a_retry_waits_for_the_studies_before_it(tmp_path: Path) -> None:
+    def chained(*before: str) -> weft.Study:
+        return weft.Study(
+            name="second",
+            folder=tmp_path,
+            model={"command": "false"},
+            parameters={},
+            before={"studies": before},
+        )
+
+    first = '[model]\ncommand = "echo {i}"\n[parameters]\ni = [1]\n'
+    (tmp_path / "first.toml").write_text(first)
+    weft.Study.load(tmp_path / "first.toml").run()
+    study = chained("first.toml")
+    assert study.run().failed == 1
+    (tmp_path / "first.toml").write_text(first.replace("[1]", "[1, 2]"))
+    with pytest.raises(weft.WeftError, match="which comes before this one, is not complete"):
+        study.retry()
+
+
 def test_a_kind_of_table_that_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"polar\b") as caught:
         squares(tmp_path).results("polar")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -236,6 +238,23 @@ def test_a_study_is_analysed_and_its_jobs_are_remembered(ran: Study) -> None:
 def test_a_run_in_which_no_job_ended_costs_nothing(ran: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "remember", lambda _: pytest.fail("nothing is new"))
     assert ran.run().done == 3
+
+
+RUN = """
+import sys
+from weft.api import Study
+assert Study.load(sys.argv[1]).run(check=False).done == 1
+assert "polars" not in sys.modules
+"""
+
+
+def test_a_run_foretells_and_remembers_without_polars(tmp_path: Path) -> None:
+    """It takes time to load, and memory that a run of many cases needs; tables are made by a process of their own."""
+    file = tmp_path / "study.toml"
+    file.write_text('name = "nap"\n[model]\ncommand = "true"\n[resources]\nminutes = 1\n')
+    assert history.remember(job_table({})) == ""
+    subprocess.run([sys.executable, "-c", RUN, str(file)], check=True, timeout=60)
+    assert "nap" in [job.rpartition("-")[0].rpartition("-")[0] for job in known()]
 
 
 def test_a_history_that_cannot_be_written_is_a_warning(tmp_path: Path, home: Path) -> None:

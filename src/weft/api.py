@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-import sys
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ from weft.core import plan as todo
 from weft.core.cases import expand
 from weft.core.state import State
 from weft.core.summary import Summary, summarize
-from weft.errors import BackendError, NoStudyHere, StudyLocked, UsageError, WeftError
+from weft.errors import BackendError, NoStudyHere, UsageError, WeftError
 from weft.store import journal, requests
 from weft.store.folder import StudyFolder
 from weft.store.lease import held_by
@@ -30,6 +30,7 @@ from weft.store.lease import held_by
 if TYPE_CHECKING:
     from weft.backends.base import Backend
     from weft.core.analysis import Analysis
+    from weft.core.books import CaseState
     from weft.core.checks import Check
     from weft.core.forecast import Planned
     from weft.core.profile import Profile
@@ -155,14 +156,16 @@ class Study:
         except WeftError as error:
             return {"refused": (f"{error.where}: {error.what}" if error.where else error.what, error.hint)}
 
-    def submits(self) -> bool:
-        """Would a run submit anything, and is there no job to be looked after besides?"""
+    def submits(self, *, retry: bool = False) -> bool:
+        """Would a run (or, with ``retry``, a retry) submit anything, with no job at work to look after besides?"""
         from weft.core.forecast import question
         from weft.writer import present
 
         state = journal.replay(self.folder.journal)
         if state.live:
             return False
+        if retry and (state.hold or any(self._has_failed(state, case) for _, case in state.present())):
+            return True
         new = any(case not in state.cases for case in self.cases) or any(
             True for _ in todo.waiting(self.spec, state)
         )
@@ -193,9 +196,8 @@ class Study:
 
         state, limits = journal.replay(self.folder.journal), backend.limits
         now = present(self.spec, self.folder, state)
-        planned = forecast(
-            self.spec, self.cases, state, now, limits
-        )  # the state has what is new from here on
+        planned = forecast(self.spec, self.cases, state, now, limits)
+        # From here on the state has what is new, too.
         warnings: list[str] = []
         chosen = as_chosen(planned, foresee(self.spec, state, backend, warnings), limits.charge)
         return structs.replace(chosen, notes=tuple(warnings))
@@ -325,6 +327,7 @@ class Study:
         What must be decided is asked here, since that process has nobody to ask. Raises WeftError with its last
         words if it ends at once with a problem.
         """
+        from weft.store.selfstart import detached
         from weft.writer import answered
 
         if not self.spec.file:
@@ -336,30 +339,35 @@ class Study:
         options += [f"--max-su={self.spec.max_su}"] if self.spec.max_su else []
         options += [f"--pilot={pilot}"] if pilot else []
         options += [f"--{answered(question, decide)}"] if question else []
-        return _detached(self.folder, [*options, "--", self.spec.file])
+        return detached(self.folder, [*options, "--", self.spec.file])
 
     def retry(
         self,
         cases: Iterable[str] = (),
         *,
         run: bool = True,
+        check: bool = True,
         decide: Decide | str | None = None,
         watch: Watch | None = None,
         tapis: Any = None,
     ) -> Summary:
         """Give failed cases (none named: all) a fresh set of attempts, lift a hold, and run them.
 
-        With a run going on elsewhere, or ``run=False``, only the request is left.
+        With a run going on elsewhere, or ``run=False``, only the request is left. Else it begins with the same checks
+        as ``run``.
         """
         from weft.core.explain import match
 
         known = self._state().cases
         chosen = [match(known, case) for case in _names(cases)]
         request = ev.RetryAsked(at=time.time(), id=requests.new_id(), cases=chosen)
-        if run and held_by(self.folder.lease) is None:
-            return self._written(tapis, request=request, decide=decide, watch=watch)
-        requests.leave(self.folder.requests, request)
-        return self.status()
+        if not run or held_by(self.folder.lease) is not None:
+            requests.leave(self.folder.requests, request)
+            return self.status()
+        if check:
+            self._must_pass(retry=True)
+        self._check_before()
+        return self._written(tapis, request=request, decide=decide, watch=watch)
 
     def cancel(
         self,
@@ -423,19 +431,22 @@ class Study:
         self._must_exist()
         return journal.replay(self.folder.journal)
 
-    def _must_pass(self, *, pilot: bool) -> None:
+    def _has_failed(self, state: State, case: CaseState) -> bool:
+        return todo.status_of(self.spec, state, case) is model.Status.FAILED
+
+    def _must_pass(self, *, pilot: bool = False, retry: bool = False) -> None:
         """No check that a run begins with has failed, or nothing would be submitted."""
         from weft.core.checks import refusal
 
         failed, _ = self.doubts(pilot=pilot)
-        if failed and self.submits():
+        if failed and self.submits(retry=retry):
             mend = "`weft check --fix`" if self.spec.file else ""
             raise refusal(
                 failed,
                 where=self.spec.file or "Study(...)",
                 see="`check()`",
                 mend=mend,
-                anyway="`run(check=False)`",
+                anyway=f"`{'retry' if retry else 'run'}(check=False)`",
             )
 
     def _check_before(self) -> None:
@@ -446,42 +457,10 @@ class Study:
                 raise WeftError(
                     f"the study {first.spec.name!r}, which comes before this one, is not complete",
                     where=f"{self.spec.file}: before.studies",
-                    hint=f"run it first: weft run {other}",
+                    hint=f"run it first: weft run {shlex.quote(str(Path(self.spec.folder, other)))}",
                 )
 
 
 def _names(given: Iterable[str]) -> list[str]:
     """The names given; a plain string is one of them, and not its letters."""
     return [given] if isinstance(given, str) else list(given)
-
-
-def _detached(folder: StudyFolder, arguments: list[str]) -> int:
-    """Start ``weft run`` in a session of its own; returns once it holds the lease, or has ended."""
-    import subprocess
-
-    holder = held_by(folder.lease)
-    if holder is not None:
-        raise StudyLocked(
-            f"the study is being run by process {holder.pid} on {holder.host}",
-            where=str(folder.root),
-            hint="`weft status` shows how it stands; `weft cancel` stops it",
-        )
-    folder.make()
-    with folder.log.open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "weft", "run", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    # However slow the machine: it holds the lease at last, or it ends.
-    while child.poll() is None and held_by(folder.lease) is None:
-        time.sleep(0.05)
-    if child.poll() not in (None, 0, 3):
-        words = folder.log.read_text(errors="replace").strip().removeprefix("error: ")
-        problem = WeftError(words or "the run ended at once, without a word", where="")
-        problem.exit_code = child.returncode
-        raise problem
-    child.returncode = child.returncode or 0  # it goes on without us: nobody is to wait for it
-    return child.pid

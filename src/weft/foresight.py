@@ -12,7 +12,7 @@ from weft.core import events as ev
 from weft.core.events import Allotment, AnyEvent
 from weft.core.experience import Experience, experience
 from weft.core.packing import at_most
-from weft.core.plan import Action, Submit
+from weft.core.plan import Action, Submit, upcoming
 from weft.core.shapes import Ways, predicted, ways
 from weft.core.state import State
 from weft.errors import CheckFailed, WeftError
@@ -24,23 +24,41 @@ class Foresight:
 
     def __init__(self, study: Study, backend: Backend, warnings: list[str]) -> None:
         self._study, self._backend, self._warnings = study, backend, warnings
+        self._piloted = False
+        """Jobs of a pilot have gone ahead."""
         self._told = False
 
     def __call__(self, state: State, actions: Sequence[Action]) -> AnyEvent | None:
-        """The prediction, if jobs are about to be planned and there is one; a hold if it would cost too much.
+        """The prediction, if jobs are about to be planned and there is one; a guess that a plan does not show is none.
 
-        A guess that ``weft plan`` does not show is none.
+        What may cost too much is held. Where no job is under way, nor a pilot was, it is refused instead: raises
+        CheckFailed.
         """
         new = [action.bundle for action in actions if isinstance(action, Submit) and not action.job]
-        if self._told or not new or new[0].kind is Kind.PILOT or (new[0].kind is Kind.BEFORE and state.pilot):
+        if self._told or not new:
             return None
+        if new[0].kind is Kind.PILOT or (new[0].kind is Kind.BEFORE and state.pilot):
+            hold = None if self._piloted else self._too_dear(state, None, new)
+            self._piloted = True
+            return hold
         self._told = True
         found = foresee(self._study, state, self._backend, self._warnings)
-        try:
-            check_cost(self._study, found, new, self._backend.limits)
-        except CheckFailed as problem:
-            return ev.Held(at=time.time(), why=problem.what, hint=f"{problem.hint}; then `weft retry`")
+        if hold := self._too_dear(state, found, found.chosen.bundles if found else None):
+            return hold
         return predicted(found, time.time()) if found is not None and found.told else None
+
+    def _too_dear(self, state: State, found: Ways | None, bundles: Sequence[Bundle] | None) -> ev.Held | None:
+        """A hold, or a refusal, if these may cost too much; None: all that is to come, not only what is sent now."""
+        if self._study.max_su is None:
+            return None
+        limits = self._backend.limits
+        try:
+            check_cost(self._study, found, bundles or upcoming(self._study, state, limits), limits)
+        except CheckFailed as problem:
+            if not state.live and not self._piloted:
+                raise
+            return ev.Held(at=time.time(), why=problem.what, hint=f"{problem.hint}; then `weft retry`")
+        return None
 
 
 def foresee(study: Study, state: State, backend: Backend, warnings: list[str]) -> Ways | None:
@@ -62,12 +80,14 @@ def remembered(given: Allotment, limits: Limits) -> tuple[Experience, str]:
     """
     from weft.store.history import WHEN_FORETELLING, History, in_short
 
-    key = (given.app, given.system, given.queue)
+    app, system, queue = given.app, given.system, given.queue
     so = "so the prediction does without it"
     try:
         with History(patience=WHEN_FORETELLING, mends=False) as history:
-            jobs = history.jobs(app=key[0], system=key[1], queue=key[2])
-        return experience(jobs, key, limits), ""
+            if not history.knows(app=app, system=system, queue=queue):
+                return Experience(), ""
+            jobs = history.jobs(app=app, system=system, queue=queue)
+        return experience(jobs, (app, system, queue), limits), ""
     except WeftError as problem:
         return Experience(), in_short(problem, so)
     except Exception as error:  # a run needs no history: not even a fault of ours in reading it may stop one

@@ -22,6 +22,7 @@ from weft.core.analysis import Analysis
 from weft.core.critical import critical_path
 from weft.core.events import AnyEvent
 from weft.core.profile import Profile, profile_of, profile_of_books
+from weft.core.quantities import count
 from weft.errors import WeftError
 from weft.model import Status, Study
 from weft.store import journal
@@ -110,9 +111,8 @@ def of_files(paths: Iterable[Path]) -> Analysis:
 def of_profile(profile: Profile, problems: Sequence[WeftError] = (), *, keep: bool = False) -> Analysis:
     """The analysis of jobs that are of no study at hand; with ``keep``, the user's history has them from now on."""
     apps = sorted({job.given.app for job in profile.jobs})
-    count = len(profile.jobs)
     of = f" of {apps[0]}" if len(apps) == 1 and apps[0] else ""
-    title = profile.name or f"{count:,} job{'' if count == 1 else 's'}{of}"
+    title = profile.name or f"{count(len(profile.jobs), 'job')}{of}"
     return _analysis(title, profile, [str(problem) for problem in problems], keep=keep)
 
 
@@ -125,11 +125,11 @@ def remember(folder: StudyFolder, known: int = 0) -> list[str]:
     try:
         if not _has_ended_jobs(folder.journal, known):
             return []
-        from weft.core.jobtable import table
+        from weft.core.jobtable import columns
         from weft.store import history
 
         jobs = profile_of(journal.read(folder.journal)).jobs
-        warning = history.remember(table(jobs))
+        warning = history.remember(columns(jobs))
     except Exception as error:
         # The run has done its work: whatever goes wrong here, even by a fault of ours, is worth no more than a word.
         warning = f"the jobs of this run are not in your history: {type(error).__name__}: {error}"
@@ -212,18 +212,18 @@ class _Reading:
 
     def _facts(self, name: str, lines: Iterable[bytes]) -> Iterator[AnyEvent]:
         broken: list[WeftError] = []
-        count = 0
+        all_broken = 0
         for number, line in enumerate(lines, 1):
             try:
                 fact = ev.decode(line)
             except _NO_FACT as error:
-                count += 1
-                if count <= LINES_TOLD:
+                all_broken += 1
+                if all_broken <= LINES_TOLD:
                     broken.append(WeftError(f"no fact of a job: {error}", where=f"{name}:{number}"))
                 continue
             self.told = True
             yield fact
-        self.problems += _capped(broken, name, count)
+        self.problems += _capped(broken, name, all_broken)
 
     def _foreign(self, name: str, data: bytes) -> list[AnyEvent]:
         from weft.schedulers import accounting
@@ -270,13 +270,13 @@ def _in_utf8(data: bytes) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
-def _capped(problems: Sequence[WeftError], where: str, count: int = 0) -> list[WeftError]:
-    """The first of them, each hint once, and how many more there are; ``count`` is of all, where these are not."""
+def _capped(problems: Sequence[WeftError], where: str, number: int = 0) -> list[WeftError]:
+    """The first of them, each hint once, and how many more there are; ``number`` is of all, where these are not."""
     told: list[WeftError] = []
     for each in problems[:LINES_TOLD]:
         again = each.hint and any(each.hint == before.hint for before in told)
         told.append(WeftError(each.what, where=each.where) if again else each)
-    more = max(count, len(problems)) - len(told)
+    more = max(number, len(problems)) - len(told)
     if more > 0:
         told.append(WeftError(f"{more:,} more could not be read", where=where))
     return told

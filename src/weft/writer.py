@@ -26,7 +26,7 @@ from weft.core.revision import revision
 from weft.core.state import State
 from weft.core.summary import Summary, summarize
 from weft.engine import Engine
-from weft.errors import FolderError, NeedsDecision, UsageError, WeftError
+from weft.errors import CheckFailed, FolderError, NeedsDecision, UsageError, WeftError
 from weft.foresight import Foresight
 from weft.model import Case, Study
 from weft.store import journal, requests
@@ -166,6 +166,9 @@ def _drive(engine: Engine, run: bool) -> None:
     try:
         engine.drive(submit=run)
         why = "held" if engine.state.hold else "cancelled" if engine.state.stopping else "nothing left to do"
+    except CheckFailed:
+        why = "refused"
+        raise
     finally:
         if run:
             with contextlib.suppress(WeftError):  # an earlier problem is the one to tell

@@ -13,6 +13,7 @@ from tests.cli.conftest import Weft
 
 from weft.api import Study
 from weft.cli import check as cli
+from weft.cli.run import check_before
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,13 @@ def test_faults_are_told_with_evidence_and_remedy(weft: Weft) -> None:
         "                case's cores",
         "next: `weft check --fix` mends all of it",
     ]
+
+
+def test_the_next_command_is_of_the_same_place(weft: Weft) -> None:
+    faulty(weft)
+    assert weft.quick("check", "--on", "local", code=5).out.endswith(
+        "next: `weft check --on local --fix` mends all of it\n"
+    )
 
 
 def test_json(weft: Weft) -> None:
@@ -149,7 +157,7 @@ def test_a_mistyped_script_stops_a_run(weft: Weft) -> None:
     (weft.folder / "model.py").write_text("print(1)\n")
     weft.study("python3 modle.py {i}", model='inputs = ["model.py"]')
     said = weft.quick("run", code=5).err
-    assert "`modle.py`: named by `model.command`, but it is nowhere" in said
+    assert "`modle.py`: named by `model.command`, but nowhere there" in said
     assert "did you mean `model.py`?" in said
 
 
@@ -159,7 +167,7 @@ def test_a_remedy_that_does_not_work_is_told(weft: Weft, monkeypatch: pytest.Mon
     monkeypatch.setattr(cli.subprocess, "run", lambda words, **_: asked.append(words) or done)
     with pytest.raises(cli.WeftError, match=r"`weft store refresh -- 'my/a b.toml'` did not work: no way"):
         cli._run(("store", "refresh", "--", "my/a b.toml"))
-    assert asked[-1][3:] == ["store", "refresh", "--", "my/a b.toml"]
+    assert asked[-1][4:] == ["store", "refresh", "--", "my/a b.toml"]
 
 
 def test_a_command_of_weft_imports_nothing_that_lies_here(
@@ -255,11 +263,25 @@ def test_where_nothing_is_to_be_submitted_nothing_is_stopped(
     assert "a check failed (room on the disk)" in weft.quick("run", code=5).err
 
 
+def test_failed_cases_are_to_be_submitted_by_a_retry_alone(
+    weft: Weft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weft.study("test {i} -ne 2")
+    weft.quick("run", code=3)
+    full = shutil._ntuple_diskusage(10**12, 10**12 - 10**7, 10**7)  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: full)
+        assert "warning: 10 MB are free" in weft.quick("run", code=3).err
+        assert "a check failed (room on the disk)" in weft.quick("retry", code=5).err
+        assert "asked to run 1 case again" in weft.quick("retry", "--no-run", code=0).out
+    weft.quick("run", code=3)
+
+
 def test_a_pilot_is_not_asked_for_a_pilot(weft: Weft, capsys: pytest.CaptureFixture[str]) -> None:
     file = weft.study(values="{ range = [0, 1001] }")
     assert "a pilot of a large study" in weft.quick("check", code=0).out
     for pilot in (True, False):
-        cli.before_run(Study.load(file), "", pilot=pilot, as_json=False)
+        check_before("run", Study.load(file), "", pilot=pilot, as_json=False)
         assert ("has run yet" in capsys.readouterr().err) is not pilot
 
 

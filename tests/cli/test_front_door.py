@@ -11,6 +11,7 @@ import pytest
 
 from weft import __version__
 from weft.cli import main
+from weft.cli.screen import say_next
 from weft.errors import WeftError
 
 
@@ -71,6 +72,32 @@ def test_wrong_words_end_with_2_and_a_hint(weft, words, said):
     assert answer.out == ""
     assert answer.err.startswith(said)
     assert "\n  hint: " in answer.err
+
+
+def test_advice_takes_no_value_of_an_option_for_the_study(weft):
+    weft.study()
+    weft.study().rename(weft.folder / "other.toml")
+    for words, named in ((["--to", "out/x"], ""), (["other.toml", "--to", "out/x"], " other.toml")):
+        assert f"hint: `weft results{named}` lists the cases\n" in weft.quick("fetch", *words, code=2).err
+    said = weft.quick("results", "other.toml", "--csv", "out/a.csv", code=10).err
+    assert "`weft run other.toml`" in said
+
+
+@pytest.mark.parametrize("word", ["x" * 300, "a\x00b", "x" * 300 + ".toml"])
+@pytest.mark.parametrize("command", ["explain", "status"])
+def test_a_word_that_no_file_can_be_called_is_told(weft, command, word):
+    weft.study()
+    said = weft.quick(command, word)
+    assert said.code in (2, 10), said
+    assert said.err.startswith("error: ")
+    assert "bug" not in said.err
+
+
+@pytest.mark.parametrize("words", [["init"], ["profile"], ["app", "check"], ["app", "new", "a", "--folder"]])
+def test_a_name_that_is_too_long_is_no_bug(weft, words):
+    said = weft.quick(*words, "x" * 300, code=1)
+    assert "File name too long" in said.err
+    assert "bug" not in said.err
 
 
 def test_output_to_a_closed_pipe_ends_quietly(weft):
@@ -149,6 +176,39 @@ def test_each_error_ends_with_its_own_code(monkeypatch, capsys):
     monkeypatch.setattr(main.Commands, "get_command", lambda self, ctx, name: broken)
     assert main.run(["plan"]) == 12
     assert capsys.readouterr().err == "error: portal: not logged in\n  hint: log in\n"
+
+
+def test_an_error_cannot_steer_the_terminal(monkeypatch, capsys):
+    @click.command("plan")
+    def broken() -> None:
+        raise WeftError("the service says: \x1b[2J\x07", where="a\rb", hint="\x9bmend it")
+
+    monkeypatch.setattr(main.Commands, "get_command", lambda self, ctx, name: broken)
+    assert main.run(["plan"]) == 1
+    assert capsys.readouterr().err == (
+        "error: a\\x0db: the service says: \\x1b[2J\\x07\n  hint: \\x9bmend it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "shown"),
+    [
+        ("`weft run` runs what is waiting", "next: `weft run` runs what is waiting\n"),
+        (
+            "`weft explain CASE` tells a case's story, `weft retry` runs the failed again",
+            "next: `weft explain CASE` tells a case's story,\n      `weft retry` runs the failed again\n",
+        ),
+        (
+            f"`weft run '{'a b ' * 12}'` takes it up again, `weft cancel '{'a b ' * 30}'` stops it",
+            f"next: `weft run '{'a b ' * 12}'` takes it up\n      again,\n      `weft cancel '{'a b ' * 30}'`\n      stops it\n",
+        ),
+    ],
+)
+def test_what_to_do_next_fits_and_no_command_is_broken(capsys, step, shown):
+    say_next(step)
+    assert capsys.readouterr().out == shown
+    say_next(step, err=True)
+    assert capsys.readouterr() == ("", shown)
 
 
 def test_a_narrow_encoding_does_not_stop_a_command(weft):

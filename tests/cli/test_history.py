@@ -18,7 +18,7 @@ from weft.core.groups import WAYS
 from weft.core.jobtable import schema
 from weft.core.normal import LEAST
 from weft.errors import Exit
-from weft.render.historytext import UNUSUAL_SHOWN
+from weft.render.historytext import KINDS_SHOWN, UNUSUAL_SHOWN
 from weft.render.text import WIDTH
 from weft.store.history import remember
 
@@ -155,6 +155,19 @@ def test_it_fits_80_columns_whatever_the_names(weft: Weft, fill: Callable[..., N
     assert max(map(len, lines)) <= WIDTH
     assert f"out of line, the first {UNUSUAL_SHOWN} of 20" in lines
     assert any("kinds of jobs more" in line for line in lines)
+    assert sum(line.endswith(": 10 jobs, 7.50 SU") for line in lines) == KINDS_SHOWN, "figures stay"
+    assert sum(line.startswith("  jjj") and "usually" in line for line in lines) == UNUSUAL_SHOWN
+
+
+def test_names_cannot_steer_the_terminal(weft: Weft, fill: Callable[..., None]) -> None:
+    fill(
+        *usual(9, app="\x1b[2Jx", queue="a\nb"),
+        {"job": "\x1b[3J", "app": "\x1b[2Jx", "queue": "a\nb", "archiving_s": 9000.0},
+    )
+    for words in ([], ["--by", "app"]):
+        out = weft.quick("history", *words, code=Exit.DONE).out
+        assert "\x1b" not in out
+        assert "\\x1b[2Jx" in out
 
 
 def test_jobs_can_be_chosen(weft: Weft, fill: Callable[..., None]) -> None:

@@ -224,4 +224,6 @@ def test_a_profile_of_a_study_tells_of_transfers_as_well() -> None:
     text = shown(recorded("finished"))
     assert "archive  1     90   45 MB" in text
     assert "1.0 files/s" in text
-    assert max(map(len, text.splitlines())) <= WIDTH
+    to_copy = [line for line in text.splitlines() if line.startswith(" " * 9)]
+    assert any('"archiveFilter"' in line and line.endswith("}") for line in to_copy), "it is whole"
+    assert max(len(line) for line in text.splitlines() if line not in to_copy) <= WIDTH

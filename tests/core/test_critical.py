@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.core.critical import FOLLOWS, critical_path, waited_for
-from weft.core.jobtime import JobProfile, Span
+from weft.core.jobprofile import JobProfile, Span
 from weft.model import Kind, Outcome
 
 

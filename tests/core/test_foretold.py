@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
 from tests.core.facts import planned
 
 from weft.core import events as ev
 from weft.core.foretold import actual
 from weft.core.profile import profile_of
-from weft.model import Outcome
+from weft.model import Outcome, Phase
 
 START = 1.7e9
 
@@ -38,6 +39,19 @@ def test_what_became_of_a_prediction_counts_from_the_first_submission_after_it()
     assert found.wall_s == 10.0
     assert found.forecast.wall_s == (5.0, 9.0, 12.0)
     assert found.spans["UPLOADING"] == 1.0
+    assert found.su == 0.0  # it never ran
+
+
+def test_what_was_charged_is_compared_with_what_was_foretold() -> None:
+    facts = told(su=(1.0, 1.0, 1.0))
+    given = ev.Allotment(nodes=2, rate=3.0, least_minutes=15.0)
+    facts = [
+        structs.replace(fact, given=given) if isinstance(fact, ev.JobPlanned) else fact for fact in facts
+    ]
+    facts.insert(-1, ev.JobSeen(at=START + 4.0, job="j", phase=Phase.RUNNING))
+    found = actual(facts, profile_of(facts))
+    assert found is not None
+    assert found.su == 1.5  # a quarter of an hour of two nodes; the pilot is none of what was foretold
 
 
 def test_of_jobs_under_way_and_without_a_prediction_nothing_is_said() -> None:

@@ -141,6 +141,15 @@ def test_a_planted_outlier_is_named() -> None:
     assert outliers(jobs(*usual), normal_of(table)) == []
 
 
+def test_a_bundle_is_not_out_of_line_for_its_many_cases() -> None:
+    """Its app is also used without weft, for jobs of a few minutes."""
+    alone = many(LEAST, cases=0, recorded=0, running_s=300.0)
+    bundle = {"job": "bundle", "cases": 480, "running_s": 9000.0}
+    late = {"job": "late", "cases": None, "running_s": 9000.0}
+    table = jobs(*alone, bundle, late)
+    assert [(each.job, each.what) for each in outliers(table, normal_of(table))] == [("late", "running_s")]
+
+
 def baseline(**said: float) -> Baseline:
     return Baseline(**{"count": 40, "median": 100.0, "p10": 90.0, "p90": 112.8, "spread": 10.0, **said})  # type: ignore[arg-type]
 

@@ -12,10 +12,11 @@ from tests.facts import START, Facts
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
+from weft.core.jobprofile import JobProfile
 from weft.core.jobtable import table
-from weft.core.jobtime import JobProfile, together
 from weft.core.lateness import lateness
 from weft.core.profile import SLOWEST, Profile, profile_of, profile_of_books
+from weft.core.transfers import together
 from weft.model import Kind, Outcome, Phase
 
 
@@ -201,6 +202,16 @@ def test_no_figure_of_the_node_can_break_a_profile(kind: type, name: str, wrong:
     assert 0 <= found.totals.cpu_s <= 100
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e308, -1.0])
+@pytest.mark.parametrize("name", ["busy", "idle"])
+def test_a_last_word_of_the_runner_that_cannot_be_is_none(name: str, wrong: float) -> None:
+    facts = whole_job()
+    expected = profile_of(facts.facts)
+    said = {"busy": 9.5, "idle": 2.5, name: wrong}
+    last = ev.RunnerEnded(at=facts.now - 1, job="frame-ab12-0001", outcome=Outcome.FINISHED, exit=0, **said)
+    assert profile_of([*facts.facts[:-2], last, *facts.facts[-2:]]) == expected
+
+
 def test_times_of_an_account_that_cannot_be_are_passed_over() -> None:
     moved = ev.Transfer(into="archive", files=2**70, bytes=-(2**70), asked=1e308, noticed=START + 100)
     account = ev.HistoryRead(
@@ -210,7 +221,7 @@ def test_times_of_an_account_that_cannot_be_are_passed_over() -> None:
     job = at_a_service(account)
     assert [span.name for span in job.phases] == ["PLANNED", "UPLOADING", "RUNNING", "COLLECTING"]
     assert any("cannot be" in note for note in job.notes)
-    assert table([job])["archive_files"].to_list() == [2 * 2**53]
+    assert table([job])["archive_files"].to_list() == [2**53]
 
 
 def test_a_clock_that_goes_back_is_noted_and_nothing_takes_less_than_no_time() -> None:
@@ -242,6 +253,23 @@ def test_secrets_in_last_words_are_masked() -> None:
     facts.end(job, Outcome.FAILED, why=said)
     (found,) = profile_of(facts.facts).jobs
     assert found.why == found.tail == "at https://ann:***@host/x"
+
+
+def test_secrets_of_a_service_are_masked_too() -> None:
+    failed = ev.Transfer(into="inputs", noticed=START + 5, why="no https://ann:hunter22@host/x")
+    account = ev.HistoryRead(
+        at=START + 9, by="tapis", job="j", phases=[(Phase.PENDING, START)], transfers=[failed]
+    )
+    given = ev.Allotment(
+        inputs=["https://ann:hunter22@host/a?token=s3cret", "tapis://storage/ann/mesh-2026.zip"]
+    )
+    planned = ev.JobPlanned(
+        at=START, by="tapis", job="j", kind=Kind.CASES, backend="tapis", cases=[], revision="", given=given
+    )
+    (found,) = profile_of([planned, account]).jobs
+    assert found.transfers[0].why == "no https://ann:***@host/x"
+    assert found.given.inputs == ["https://ann:***@host/a?token=***", "tapis://storage/ann/mesh-2026.zip"]
+    assert table([found])["sources"].to_list() == [found.given.inputs]
 
 
 def test_running_that_was_seen_late_or_never_begins_with_the_runner() -> None:

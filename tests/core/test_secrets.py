@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from weft.core.secrets import MASK, masked
+from weft.core.secrets import MASK, masked, masked_address
 
 # Put together here, so that no scanner of sources takes them for real ones.
 JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9" + ".eyJqdGkiOiIxMjM0NTY3ODkwIn0" + ".c2lnbmF0dXJl_X-9"
@@ -85,6 +85,19 @@ def test_secrets_are_masked_and_the_rest_stays(text: str, secret: str) -> None:
 )  # fmt: skip
 def test_ordinary_messages_stay_as_they_are(text: str) -> None:
     assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ada:hunter2@host/a.zip", "https://ada:***@host/a.zip"),
+        ("https://host/a.zip?sig=a%2Bb%3D&part=1", "https://host/a.zip?sig=***&part=1"),
+        (f"tapis://storage/ada/key-{HEX}/mesh.zip", f"tapis://storage/ada/key-{HEX}/mesh.zip"),
+        ("tapis://storage/ada/what?.zip", "tapis://storage/ada/what?.zip"),
+    ],
+)
+def test_addresses_keep_their_places(url: str, shown: str) -> None:
+    assert masked_address(url) == shown
 
 
 @pytest.mark.parametrize("piece", ["a-", "key=a1", "token \n", "?a=&", '"password":', "//a:"])

@@ -30,7 +30,7 @@ def test_the_page_is_so(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_figures_are_those_of_the_code() -> None:
     from benchmarks import profile as bench
 
-    from weft.core import lateness, rightsizing
+    from weft.core import critical, lateness, rightsizing
     from weft.core.groups import WAYS
     from weft.model import Phase
     from weft.render import jobstext, profiletext, reportrows, series, trace
@@ -40,6 +40,7 @@ def test_the_figures_are_those_of_the_code() -> None:
     looks = lateness.LOOKS["tapis"]
     assert [interval for _, interval in looks[Phase.RUNNING]][1::4] == [10, 600]
     assert [interval for _, interval in looks[Phase.ARCHIVING]][::3] == [5, 60]
+    assert f"under way for more than {critical.FOLLOWS / 60:g} minutes" in text
     assert "every 10 s in its first minute and every 10 min in the end" in text
     assert "every 5 s at first and every minute in the end" in text
     assert (profiletext.FINDINGS_SHOWN, jobstext.JOBS_SHOWN, jobstext.JOBS_LISTED) == (8, 12, 100)
@@ -61,5 +62,5 @@ def test_every_phase_and_letter_is_on_the_page() -> None:
 
     text = PAGE.read_text(encoding="utf-8")
     for name, letter in MARKS.items():
-        row = next(line for line in text.splitlines() if f"`{name}`" in line and f"`{letter}`" in line)
-        assert row, name
+        rows = [line for line in text.splitlines() if f"`{name}`" in line and f"`{letter}`" in line]
+        assert rows, name

@@ -423,6 +423,8 @@ class Trial:
                 self.meddle()
             if self.rng.random() < self.sky.asking * 0.1:
                 self.request()
+        if self.sky.meddling:
+            self.meddle()  # by now some of the jobs are over
         self.served.service.faults.use([])
         self.tell("the weather clears")
 

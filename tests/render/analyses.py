@@ -13,10 +13,11 @@ from weft.core.analysis import Actual, Analysis, Forecast
 from weft.core.critical import critical_path
 from weft.core.events import Allotment
 from weft.core.findings.base import Finding, Remedy, Severity
+from weft.core.jobprofile import JobProfile, Span
 from weft.core.jobtable import PHASES, schema, seconds_of, table
-from weft.core.jobtime import JobProfile, Span, TransferProfile
 from weft.core.normal import Baseline, Drift, Outlier
 from weft.core.profile import Profile, Totals
+from weft.core.transfers import TransferProfile
 from weft.model import Kind, Outcome
 
 START = 1_780_300_000.0

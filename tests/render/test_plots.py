@@ -76,6 +76,12 @@ def test_whatever_a_text_holds_a_chart_says_it(text: str) -> None:
     assert all(sign.isprintable() or sign == "\n" for sign in drawing)
 
 
+@pytest.mark.parametrize("text", ["if", "\U0001f3d7" * 60, "a" + "\U0001f3d7" * 60])
+def test_a_text_that_the_converter_fails_at_is_drawn(text: str) -> None:
+    stretch = series.Part(row=text, name=text, start=0.0, end=9.0, tip=text)
+    ElementTree.fromstring(svg(charts.stacked([stretch], VARIABLES, title=text), "a"))
+
+
 def test_a_long_title_is_cut() -> None:
     title = "".join(f"word {number} " for number in range(1000))
     assert len(picture(analyses.study(title), "svg")) < 2 * len(picture(analyses.study(), "svg"))

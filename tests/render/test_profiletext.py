@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from msgspec import structs
 from tests.core.scenes import jobs as job_table
 from tests.facts import Facts
 
-from weft.core.analysis import Actual, Analysis, Forecast
+from weft.core.analysis import Actual, Analysis, Forecast, Waited
 from weft.core.critical import critical_path
 from weft.core.findings.base import Finding, Remedy, Severity
 from weft.core.groups import groups
@@ -112,6 +114,31 @@ def test_findings_stand_first_with_evidence_remedy_and_gain() -> None:
     assert " ".join(text.split()).count("about thirty of them in a second") == 1  # wrapped, and nothing lost
 
 
+def test_what_a_failure_took_it_cost() -> None:
+    lost = finding(severity=Severity.FAILURE, gain_su=None)
+    assert "  cost 3 min 01 s" in analysis_text(analysis(ran(1), findings=(lost,)))
+    assert "  cost 3 min 01 s" in analysis_text(
+        analysis(ran(1), findings=(finding(remedies=(), gain_su=None),))
+    )
+
+
+def test_colours_take_no_room() -> None:
+    """What colours a text adds letters to it that nobody sees."""
+    found = (finding(title="Many small files archived " * 5),)
+    told = analysis(ran(1), findings=found)
+    coloured = analysis_text(told, style=lambda text, kind: f"\x1b[33m\x1b[1m{text}\x1b[0m")
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == analysis_text(told)
+    assert coloured.count("\x1b[33m") == coloured.count("\x1b[0m")
+
+
+def test_what_is_to_be_copied_is_whole() -> None:
+    command = f"weft run {'a-long-name/' * 9}study.toml"
+    remedy = Remedy(say="Do it.", setting=f'keep = ["{"a" * 99}"]', command=command)
+    text = analysis_text(analysis(ran(1), findings=(finding(remedies=(remedy,)),)))
+    assert f"$ {command}\n" in text
+    assert f'keep = ["{"a" * 99}"]\n' in text
+
+
 def test_findings_that_are_left_out_are_counted() -> None:
     text = analysis_text(analysis(ran(1), findings=tuple(finding(n) for n in range(FINDINGS_SHOWN + 3))))
     assert "and 3 more" in text
@@ -171,6 +198,32 @@ def test_what_is_out_of_line_is_named() -> None:
     assert "was 30 s" in text
 
 
+def test_what_is_out_of_line_and_not_shown_is_counted() -> None:
+    usual = Baseline(count=20, median=30.0, p10=20.0, p90=40.0, spread=5.0)
+    late = [Outlier(job=f"job-{n}-" + "j" * 90, what="queued_s", value=9e3, normal=usual) for n in range(7)]
+    text = analysis_text(analysis(ran(1), outliers=late))
+    fits(text)
+    assert text.count("  QUEUED  2 h 30 min  usually 30 s\n") == 5
+    assert "  and 2 more: `--json` has all" in text
+
+
+def test_what_the_wall_clock_waited_for_adds_up() -> None:
+    names = ["RUNNING", "QUEUED", "ARCHIVING", "STAGING_INPUTS", "STAGING_JOB", "PENDING", "COLLECTING", ""]
+    waited = [
+        Waited(start=100.0 * n, end=100.0 * n + 100.0 - n, job="j" if name else "", name=name)
+        for n, name in enumerate(names)
+    ]
+    lines = analysis_text(analysis(ran(1), waited=waited)).splitlines()
+    place = lines.index("what the wall clock waited for")
+    told = [line.split() for line in lines[place + 1 : place + 8]]
+    assert [line[0] for line in told] == [*names[:6], "all"]
+    assert told[-1] == ["all", "else", "3", "min", "07", "s", "24", "%"]
+    assert sum(int(line[-2]) for line in told) in (99, 100, 101)
+    few = analysis_text(analysis(ran(1), waited=waited[-2:]))
+    assert "(no job under way)" in few
+    assert "all else" not in few
+
+
 def test_problems_are_told_and_cut() -> None:
     text = analysis_text(analysis(ran(1), problems=[f"job {n}: no such job" for n in range(9)]))
     assert text.count("no such job") == 5
@@ -185,6 +238,18 @@ def test_groups_fit(by: str) -> None:
     text = groups_text(groups(jobs, by), by)
     fits(text)
     assert "share" in text if by == "phase" else "jobs" in text
+
+
+def test_a_long_name_of_a_group_leaves_room_for_its_figures() -> None:
+    name = "opensees-mp-" + "of-a-colleague-" * 20 + "s3"
+    jobs = job_table({"app": name, "su": 1234.5}, {"app": name, "outcome": "FAILED"}, {"app": "p\x1b[2J"})
+    head, long, short = groups_text(groups(jobs, "app"), "app").splitlines()
+    assert head.split() == ["app", "jobs", "failed", "median", "p90", "SU", "run", "queue", "stage"]
+    assert long.startswith("ope...")
+    assert long.split()[1:4] == ["2", "50", "%"]
+    assert long.endswith("1,235.25  95 %    2 %    1 %")
+    assert len(long) == len(short) == 80
+    assert short.startswith("p\\x1b[2J ")
 
 
 def test_no_groups() -> None:

@@ -13,7 +13,7 @@ from tests.facts import Facts, study
 
 from weft.model import Outcome
 from weft.render.records import results_json, results_text
-from weft.render.text import bar, columns, cut, fitting, words
+from weft.render.text import bar, columns, cut, fitting, squeezed, words
 from weft.store.folder import StudyFolder
 from weft.store.results import build_table
 
@@ -29,6 +29,27 @@ def test_columns_are_aligned() -> None:
         "bcd   1,000",
     ]
     assert columns([]) == []
+
+
+def test_names_give_way_to_figures() -> None:
+    rows = [("app", "jobs"), ("opensees-mp-s3-of-mine", "1,000"), ("python", "2")]
+    found = columns(rows, right=[1], indent="  ", width=22)
+    assert [len(line) for line in found] == [22, 22, 22]
+    assert found[1] == "  opens...-mine  1,000"
+    assert columns(rows, right=[1], width=5)[1] == "op...ine  1,000", "of a name something is left"
+    assert columns(rows, right=[1], width=80) == columns(rows, right=[1])
+
+
+def test_no_cell_breaks_a_line_or_steers_the_terminal() -> None:
+    assert columns([("a\nb", "\x1b[2J"), ("c", "d")]) == ["a\\nb  \\x1b[2J", "c     d"]
+
+
+@given(st.text(), st.integers(0, 30))
+def test_a_squeezed_text_keeps_its_ends(text: str, width: int) -> None:
+    found = squeezed(text, width)
+    assert len(found) == min(len(text), width)
+    if width >= 5 and len(text) > width:
+        assert (found[0], found[-1]) == (text[0], text[-1])
 
 
 @given(st.text(), st.integers(3, 30))

@@ -15,8 +15,8 @@ from tests.conftest import count
 from tests.slurm import Cluster
 
 from weft.core import events as ev
+from weft.core.jobprofile import JobProfile
 from weft.core.jobtable import table as profile_table
-from weft.core.jobtime import JobProfile
 from weft.core.profile import profile_of
 from weft.errors import BackendError, WeftError
 from weft.model import Outcome
@@ -166,6 +166,14 @@ def test_a_suspended_job_is_paused() -> None:
     assert "suspended for 15 s" in job.notes[0]
 
 
+@pytest.mark.parametrize("untold", ["Start", "End"])
+def test_what_slurm_calls_elapsed_is_without_the_time_that_a_job_was_suspended(untold: str) -> None:
+    row = line(**{untold: "Unknown", "Elapsed": "00:00:45"}) + "|00:00:15"
+    told, _ = facts_of(table(row, head=f"{HEAD}|Suspended"))
+    (job,) = profile_of(told).jobs
+    assert spans(job) == [("PENDING", 10), ("QUEUED", 30), ("RUNNING", 45), ("PAUSED", 15)]
+
+
 def test_steps_are_folded_into_their_job() -> None:
     step = {"JobName": "batch", "Partition": "", "TotalCPU": "00:30", "State": "COMPLETED"}
     job = job_of(
@@ -195,6 +203,19 @@ def test_a_job_that_was_requeued_is_one_job() -> None:
         ]
         assert job.outcome is Outcome.FINISHED
         assert job.notes == ["it was requeued, and ran 2 times"]
+    job = job_of(
+        line(State="REQUEUED", End=AT + 60),
+        line(Submit=AT + 60, Eligible=AT + 70, Start="None", End=AT + 80, State="CANCELLED by 1", Elapsed=0),
+    )
+    assert job.notes == ["it was requeued, and ran 1 time"]
+
+
+def test_of_jobs_with_the_same_number_the_last_is_told() -> None:
+    later = {
+        name: AT + 200_000 + at for name, at in (("Submit", 0), ("Eligible", 0), ("Start", 5), ("End", 9))
+    }
+    job = job_of(line(), line(**later, JobName="of a new cluster"))
+    assert (job.name, spans(job), job.notes) == ("of a new cluster", [("QUEUED", 5), ("RUNNING", 4)], [])
 
 
 def test_rows_that_are_told_again_count_once() -> None:
@@ -298,6 +319,11 @@ def test_sizes(text: str, expected: int | None) -> None:
 
 def test_names_may_have_bars() -> None:
     assert job_of(line(JobName="a|b||c")).name == "a|b||c"
+
+
+@pytest.mark.parametrize("sign", ["\x0c", "\x1c", "\x85", "\u2028"])
+def test_names_may_have_signs_that_break_lines_elsewhere(sign: str) -> None:
+    assert job_of(line(JobName=f"a{sign}b")).name == f"a{sign}b"
 
 
 # What cannot be
@@ -451,6 +477,22 @@ def test_jobs_of_a_real_slurm(cluster: Cluster, tmp_path: Path) -> None:
     assert told == []
 
 
+def test_a_real_job_that_was_requeued(cluster: Cluster, tmp_path: Path) -> None:
+    job = cluster.run(
+        "sbatch", "--parsable", "--requeue", f"--output={tmp_path}/%j", "--wrap", "exec sleep 300"
+    ).strip()
+    cluster.wait([job], lambda seen: seen.state.value == "running")
+    cluster.run("scontrol", "requeue", job)
+    until = time.monotonic() + 60  # the accounts lag behind
+    phases: list[str] = []
+    while phases != ["QUEUED", "RUNNING", "PENDING"]:
+        assert time.monotonic() < until, phases
+        time.sleep(0.5)
+        (found,) = profile_of(facts_of(ask([job]))[0]).jobs or [None]
+        phases = [span.name for span in found.phases] if found else []
+    cluster.slurm().cancel([job])
+
+
 def test_a_cluster_without_accounts(slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
@@ -471,7 +513,7 @@ def test_ids_are_checked_and_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(accounting, "_sacct", answer)
     ask([str(number) for number in (*range(1, 702), 1)])
     assert [len(options[-1].split(",")) for options in asked[1:]] == [300, 300, 101]
-    assert asked[1][:2] == ("--parsable2", "--format=JobID,Submit,State")
+    assert asked[1][:3] == ("--parsable2", "--format=JobID,Submit,State", "--duplicates")
 
 
 @pytest.mark.parametrize(

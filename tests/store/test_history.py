@@ -18,11 +18,15 @@ import polars as pl
 import pytest
 from tests.conftest import count, seeds
 from tests.core.scenes import jobs
+from tests.facts import Facts
 
+from weft.core import events as ev
+from weft.core import jobtable
 from weft.core.experience import experience
 from weft.core.groups import WAYS, groups
 from weft.core.jobtable import schema
 from weft.core.normal import drifts, normal_of, outliers
+from weft.core.profile import profile_of
 from weft.errors import FolderError, UsageError, WeftError
 from weft.model import Limits
 from weft.render.historytext import history_text
@@ -80,6 +84,42 @@ def test_what_is_kept_comes_back_as_it_was(path: Path) -> None:
         assert history.jobs().equals(said)
     assert kept(path).equals(said)
     assert kept(path).schema == schema()
+
+
+def test_columns_are_kept_as_the_table_of_them_is(path: Path) -> None:
+    facts = Facts([{"scale": number} for number in range(3)])
+    for case in facts.ids:
+        facts.run(case, wall=30.0)
+    facts.plan(facts.ids)
+    told = profile_of(facts.facts).jobs
+    with History(path) as history:
+        assert history.keep(jobtable.columns(told)) == 3
+        by_columns = history.jobs()
+        assert history.keep(jobtable.table(told)) == 3
+        assert history.jobs().equals(by_columns)
+    assert by_columns.equals(jobtable.table(told[:3]))
+
+
+def test_a_job_with_counts_that_cannot_be_is_kept_and_read(path: Path) -> None:
+    facts = Facts()
+    facts.run(facts.ids[0])
+    moved = ev.Transfer(into="archive", files=2**70, noticed=facts.now)
+    facts.add(ev.HistoryRead, job="frame-ab12-0001", phases=[], transfers=[moved, moved])
+    with History(path) as history:
+        history.keep(jobtable.columns(profile_of(facts.facts).jobs))
+        assert history.jobs()["archive_files"].to_list() == [2**53]
+        assert history.unreadable == 0
+
+
+def test_whether_it_knows_such_jobs(path: Path) -> None:
+    with History(path) as history:
+        assert not history.knows(app="a", queue="")
+    keep(path, {"app": "a", "queue": ""}, {"app": None, "queue": "q"})
+    with History(path) as history:
+        assert history.knows(app="a", queue="")
+        assert not history.knows(app="a", queue="q")
+        assert not history.knows(app="*")
+        assert not history.knows(of_tomorrow="a")
 
 
 def test_without_a_history_nothing_is_made(path: Path) -> None:
@@ -257,9 +297,9 @@ def test_the_oldest_file_gains_all_columns_that_came_later(
     connection.close()
     (row,) = kept(path).to_dicts()
     assert (row["job"], row["printed_bytes"], row["notes"]) == ("uuid-1", None, None)
-    newer = {**schema(), "of_tomorrow": pl.Float64()}
-    for each in (module, historyrows):
-        monkeypatch.setattr(each, "schema", lambda: newer)
+    newer = {**jobtable.KINDS, "of_tomorrow": float}
+    for each in (jobtable, module, historyrows):
+        monkeypatch.setattr(each, "KINDS", newer)
     told = jobs({"job": "job", "native": "uuid-1", "start": 2.0, "printed_bytes": 5})
     with History(path) as history:
         history.keep(told)

@@ -96,7 +96,7 @@ def broken(*_: object, **__: object) -> NoReturn:
 @pytest.mark.parametrize(
     "breaks",
     [
-        lambda patch: patch.setattr(History, "jobs", broken),
+        lambda patch: patch.setattr(History, "knows", broken),
         lambda patch: patch.setattr(History, "keep", broken),
         lambda patch: patch.setattr(History, "__init__", broken),
         lambda patch: patch.setattr(history, "remember", broken),

@@ -109,6 +109,16 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             Folder(str(tmp_path)).inputs(name)
 
 
+def test_the_line_that_makes_a_file_readable_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my model.py").write_text("")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    with pytest.raises(WeftError, match=r"`my model\.py` cannot be read") as error:
+        Folder(str(tmp_path)).inputs("my model.py")
+    assert error.value.hint == f"chmod -- +r '{tmp_path}/my model.py'"
+
+
 def test_names_that_no_file_should_have(tmp_path: Path) -> None:
     (tmp_path / "a\nb").write_text("")
     with pytest.raises(WeftError, match="control characters"):

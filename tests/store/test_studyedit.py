@@ -153,6 +153,16 @@ def test_what_cannot_be_written_stays(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt", "study.toml"]
 
 
+def test_a_link_that_somebody_laid_beside_it_is_not_followed(tmp_path: Path) -> None:
+    file = study(tmp_path)
+    before = file.read_bytes()
+    (tmp_path / f".weft-{os.getpid()}.aside").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FolderError, match="exists"):
+        studyedit.replace(file, studyedit.read_exactly(file).replace("minutes = 5", "minutes = 6"))
+    assert file.read_bytes() == before
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_what_would_be_no_study_is_not_written(tmp_path: Path) -> None:
     file = study(tmp_path)
     before = file.read_bytes()

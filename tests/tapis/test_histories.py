@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.service.conftest import PASSWORD, Served, start
 
 from weft.core import events as ev
-from weft.core.jobtime import JobProfile
+from weft.core.jobprofile import JobProfile
 from weft.core.profile import profile_of
 from weft.errors import BackendError, NotLoggedIn, WeftError
 from weft.model import Outcome, Phase

@@ -87,6 +87,16 @@ def test_a_login_is_saved_and_used(served: Served, home: Path) -> None:
         assert math.isinf(session.lasts_until)
 
 
+def test_who_waits_in_person_does_not_wait_for_long(
+    served: Served, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login.log_in(served.url, "ann", PASSWORD)
+    monkeypatch.setitem(login._IN_PERSON, "timeout", (10.0, 0.2))
+    served.service.faults.use([Fault("slow", "userinfo", seconds=3.0)])
+    with login.session(in_person=True) as session, pytest.raises(WeftError, match="no answer came in time"):
+        ask(session)
+
+
 def test_its_secrets_are_not_shown(served: Served, home: Path) -> None:
     made = login.log_in(served.url, "ann", PASSWORD)
     shown = f"{made!r} {made} {[made]} {made.__rich_repr__()}"

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import count
 
-from weft.core.jobtime import JobProfile
+from weft.core.jobprofile import JobProfile
 from weft.errors import WeftError
 from weft.model import Outcome
 from weft.tapis import histories, lifecycle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from weft.cli.options import at, split_study, words_argument
+from weft.cli.screen import say_next
 from weft.errors import Exit
 
 
@@ -34,12 +35,12 @@ def command(words: tuple[str, ...]) -> int:
     after = loaded.cancel(jobs, cases)
     if before.running_by:
         click.echo(f"{before.name}: asked {before.running_by} to {_what(jobs, cases, 'stop', 'give up')}")
-        click.echo(f"next: `weft status{at(study)}` tells when it has")
+        say_next(f"`weft status{at(study)}` tells when it has")
         return Exit.DONE
     click.echo(f"{before.name}: {_what(jobs, cases, 'stopped', 'gave up')}; {report.counts(after)}")
     step = report.next_step(after, at(study))
     if step:
-        click.echo(f"next: {step}")
+        say_next(step)
     return Exit.DONE
 
 

@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING
 import click
 
 from weft.cli.options import at, json_option, study_argument
-from weft.cli.screen import is_terminal
+from weft.cli.screen import is_terminal, say_next
 from weft.errors import Exit, NeedsDecision, WeftError
+from weft.store.selfstart import argv
 
 if TYPE_CHECKING:
     from weft.api import Study
     from weft.core.checks import Check, Fix
 
-MOST_WARNINGS = 3
-"""Warnings that a run begins with; `weft check` tells the others."""
 ROUNDS = 3
 """What is mended may show what else is to be mended; after so many rounds the rest is for the user."""
 COLOURS = {"FAIL": "red", "WARN": "yellow", "PASS": "green"}
 _INDENT = " " * 8
-_WEFT = "import sys; sys.path[:] = filter(None, sys.path); from weft.cli.main import main; main()"
 
 
 @click.command("check", short_help="Go through the checklist before submission.")
@@ -57,41 +55,14 @@ def command(study: str, on: str, all_items: bool, fix: bool, yes: bool, as_json:
     if as_json:
         _print_json(loaded, found, mended)
     else:
-        for line in _lines(loaded, found, place, all_items=all_items):
+        for line in _lines(loaded, found, all_items=all_items):
             click.echo(line)
+        _say_what_mends(found, f"weft check{place}{f' --on {on}' if on else ''}")
     return Exit.CHECK_FAILED if _those(found, "FAIL") else Exit.DONE
 
 
 def _those(found: Sequence[Check], verdict: str) -> list[Check]:
     return [check for check in found if check.verdict.value == verdict]
-
-
-# Before a run
-
-
-def before_run(study: Study, place: str, *, pilot: bool, as_json: bool) -> None:
-    """Say what a run should know, and raise CheckFailed where it should not begin."""
-    from weft.core.checks import refusal
-
-    failed, warned = study.doubts(pilot=pilot, place=place)
-    if failed and study.submits():
-        see, anyway = f"`weft check{place}`", f"`weft run{place} --no-check`"
-        raise refusal(failed, where=study.spec.file, see=see, mend="`--fix`", anyway=anyway)
-    _warn([*failed, *warned], place, as_json)
-
-
-def _warn(warned: Sequence[Check], place: str, as_json: bool) -> None:
-    from weft.cli.progress import print_json
-    from weft.render.text import WIDTH, cut
-
-    for check in warned if as_json else ():
-        print_json({"type": "check", **_data(check)})
-    if as_json:
-        return
-    for check in warned[:MOST_WARNINGS]:
-        click.echo(cut(f"warning: {check.evidence}", WIDTH), err=True)
-    if len(warned) > MOST_WARNINGS:
-        click.echo(f"and {len(warned) - MOST_WARNINGS} more: `weft check{place}`", err=True)
 
 
 # Mending
@@ -172,8 +143,7 @@ def _agree(yes: bool, as_json: bool) -> None:
 
 def _run(words: Sequence[str]) -> None:
     """Run a command of weft where the user stands; no module that lies there is imported."""
-    argv = [sys.executable, "-c", _WEFT, *words]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv(*words), capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().removeprefix("error: ")
         what = f"`{shlex.join(('weft', *words))}` did not work: {said}"
@@ -183,14 +153,10 @@ def _run(words: Sequence[str]) -> None:
 # Showing
 
 
-def _lines(study: Study, found: Sequence[Check], place: str, *, all_items: bool) -> Iterator[str]:
-    shown = [*_those(found, "FAIL"), *_those(found, "WARN")]
-    passed = _those(found, "PASS")
-    counted = [
-        (len(_those(found, "FAIL")), "failed"),
-        (len(_those(found, "WARN")), "warned"),
-        (len(passed), "passed"),
-    ]
+def _lines(study: Study, found: Sequence[Check], *, all_items: bool) -> Iterator[str]:
+    failed, warned, passed = (_those(found, verdict) for verdict in ("FAIL", "WARN", "PASS"))
+    shown = [*failed, *warned]
+    counted = ((len(failed), "failed"), (len(warned), "warned"), (len(passed), "passed"))
     parts = ", ".join(f"{number} {word}" for number, word in counted if number)
     yield f"{study.spec.name} on {study.spec.backend}: {len(found)} checks: {parts}"
     for check in shown:
@@ -200,11 +166,14 @@ def _lines(study: Study, found: Sequence[Check], place: str, *, all_items: bool)
         yield from _wrapped(
             f"{check.title}: {check.evidence}" if check.evidence else check.title, f"  {mark}  ", 8
         )
-    mendable = sum(check.fix is not None for check in shown)
+
+
+def _say_what_mends(found: Sequence[Check], command: str) -> None:
+    wrong = [check for check in found if check.verdict.value != "PASS"]
+    mendable = sum(check.fix is not None for check in wrong)
     if mendable:
-        whole = "these" if mendable < len(shown) else "all of it"
-        number = f"{mendable} of " if mendable < len(shown) else ""
-        yield f"next: `weft check{place} --fix` mends {number}{whole}"
+        part = f"{mendable} of these" if mendable < len(wrong) else "all of it"
+        say_next(f"`{command} --fix` mends {part}")
 
 
 def _about(check: Check) -> Iterator[str]:
@@ -224,7 +193,7 @@ def _wrapped(text: str, first: str, width: int | None = None) -> list[str]:
     return [f"{first}{lines[0]}".rstrip(), *(f"{plain}{line}" for line in lines[1:])]
 
 
-def _data(check: Check) -> dict[str, object]:
+def as_data(check: Check) -> dict[str, object]:
     return {
         "id": check.id,
         "title": check.title,
@@ -244,7 +213,7 @@ def _print_json(study: Study, found: Sequence[Check], mended: Sequence[Check]) -
             "backend": study.spec.backend,
             "failed": len(_those(found, "FAIL")),
             "warned": len(_those(found, "WARN")),
-            "checks": [_data(check) for check in found],
+            "checks": [as_data(check) for check in found],
             "fixed": [check.id for check in mended],
         }
     )

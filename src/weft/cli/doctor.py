@@ -28,12 +28,16 @@ CORE = {
     "msgspec": "study files and the journal",
     "polars": "the results table",
     "rich": "progress on a terminal",
+    "tomlkit": "`weft check --fix`",
 }
 EXTRAS = {
+    "altair": ("reports and pictures of where the time went", "weft[plots]"),
     "pandas": ("results as a pandas DataFrame in notebooks", "weft[pandas]"),
     "starlette": ("`weft serve`, a Tapis service on this machine", "weft[serve]"),
     "tapipy": ("studies through Tapis, and `weft serve demo`", "weft[tapis]"),
 }
+BESIDE = {"altair": "altair, vl_convert"}
+"""What is imported to see whether a package works, where that is more than itself."""
 SLURM = ("sbatch", "squeue", "sacct", "scancel")
 OWN_LIBRARIES = """
 import ctypes, importlib.util, pathlib
@@ -80,9 +84,8 @@ def command(study: str) -> int:
 
 
 def _findings(study: Path) -> Iterator[Finding]:
-    with ThreadPoolExecutor(
-        4
-    ) as pool:  # each package is tried in an interpreter of its own, which takes a while
+    # Each package is tried in an interpreter of its own, which takes a while.
+    with ThreadPoolExecutor(4) as pool:
         core = [pool.submit(_package, name, purpose, "weft", "PROBLEM") for name, purpose in CORE.items()]
         extras = [pool.submit(_package, name, *rest, "missing") for name, rest in EXTRAS.items()]
         openseespy = pool.submit(_openseespy)
@@ -134,7 +137,7 @@ def _package(name: str, purpose: str, install: str, otherwise: str) -> Finding:
         found = version(name)
     except PackageNotFoundError:
         return Finding(otherwise, name, f"not installed; for {purpose}", f"install it: {line}")
-    problem = _import_problem(sys.executable, name)
+    problem = _import_problem(sys.executable, BESIDE.get(name, name))
     if problem:
         return Finding(otherwise, name, f"{found} does not load: {problem}", f"install it again: {line}")
     return Finding("ok", name, found)

@@ -32,6 +32,7 @@ def command(
     from weft.api import Study
     from weft.cli.report import failed_cases, shown_path
     from weft.core.quantities import count
+    from weft.render.text import printable
 
     loaded = Study.load(study)
     if failed and not loaded.status().failed:
@@ -40,7 +41,7 @@ def command(
     chosen = failed_cases(loaded) if failed else cases
     files = loaded.fetch(chosen, to, only, overwrite=overwrite)
     for path in files[:FILES_SHOWN]:
-        click.echo(shown_path(path))
+        click.echo(printable(shown_path(path)))
     if len(files) > FILES_SHOWN:
         click.echo(f"and {len(files) - FILES_SHOWN:,} more")
     click.echo(f"{count(len(files), 'file')} in {to}", err=True)

@@ -11,7 +11,7 @@ import click
 
 from weft.cli.options import json_option
 from weft.cli.profile import since_when
-from weft.cli.screen import is_terminal
+from weft.cli.screen import is_terminal, width
 from weft.core.groups import WAYS
 from weft.errors import Exit, NeedsDecision, UsageError
 
@@ -108,10 +108,10 @@ def _text(jobs: pl.DataFrame, by: str | None) -> str:
         from weft.core.groups import groups
         from weft.render.profiletext import groups_text
 
-        return groups_text(groups(jobs, by), by)
+        return groups_text(groups(jobs, by), by, width())
     from weft.render.historytext import history_text
 
-    return history_text(jobs)
+    return history_text(jobs, width())
 
 
 def _print_json(jobs: pl.DataFrame, by: str | None, unreadable: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from pathlib import Path
 
 import click
 
+from weft.cli.options import typed
 from weft.errors import Exit, UsageError, WeftError
 
 TEMPLATES = ("python", "openseespy", "shell")
@@ -34,7 +34,7 @@ def command(folder: str, template: str) -> int:
         click.echo(f"  {path}")
     click.echo("Next:")
     if target.resolve() != Path.cwd():
-        click.echo(f"  cd {shlex.quote(str(target))}")
+        click.echo(f"  cd {typed(str(target))}")
     click.echo("  weft plan      what would run")
     click.echo("  weft run       run it")
     click.echo("  weft results   what came out")

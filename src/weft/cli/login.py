@@ -31,7 +31,7 @@ def command(base_url: str, user: str, tenant: str, no_refresh: bool, password_st
     where = login.address(base_url or _where(tenant))
     login.seek(where)
     user = user or _user(where)
-    password = _password(password_stdin, f"Password of {user} at {where}")
+    password = ask_password(f"Password of {user} at {where}", password_stdin)
     made = login.log_in(where, user, password, tenant=tenant, renewable=not no_refresh)
     click.echo(f"logged in at {made.base_url} as {made.user}, tenant {made.tenant or 'unknown'}")
     if math.isinf(made.lasts_until):
@@ -73,11 +73,12 @@ def _user(where: str) -> str:
     return str(click.prompt(f"User at {where}"))
 
 
-def _password(from_stdin: bool, question: str) -> str:
+def ask_password(question: str, from_stdin: bool, *, twice: bool = False) -> str:
+    """What is typed without being shown, or the first line of standard input, whatever ends it."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not is_terminal(sys.stdin):
         raise UsageError(
             "there is no terminal to ask for the password on", hint="give it with `--password-stdin`"
         )
-    return str(click.prompt(question, hide_input=True))
+    return str(click.prompt(question, hide_input=True, confirmation_prompt=twice))

@@ -45,8 +45,8 @@ COMMANDS = (
 BROKEN_PIPE = 141
 """What a shell sees of a program that wrote to a closed pipe (128 + SIGPIPE)."""
 
-_DISK_PROBLEMS = frozenset({1, 5, 13, 24, 27, 28, 30, 122})
-"""errno of what the machine is to blame for: permission, I/O, open files, size, space, read-only, quota."""
+_DISK_PROBLEMS = frozenset({1, 5, 13, 24, 27, 28, 30, 36, 40, 122})
+"""errno of what is no bug: permission, I/O, open files, size, space, read-only, long name, circle of links, quota."""
 
 
 class TopCommands(Commands):
@@ -167,13 +167,14 @@ def _bug(problem: Exception) -> WeftError:
 
 def _print(error: WeftError, words: Sequence[str]) -> None:
     from weft.cli.options import addressed, place_in
+    from weft.render.text import printable
 
     place = place_in(words[1:])
     label = click.style("error:", fg="red", bold=True)
     complaints = error.complaints if isinstance(error, StudyFileError) else (error,)
     try:
         for complaint in complaints:
-            what, hint, advice = str(complaint).partition("\n  hint: ")
+            what, hint, advice = printable(str(complaint)).partition("\n  hint: ")
             text = f"{label} {what}{hint}{addressed(advice, place)}"
             click.echo(text, err=True, color=None if colours(sys.stderr) else False)
     except BrokenPipeError:

@@ -41,6 +41,13 @@ def rerun_option(function: Function) -> Function:
     )(function)
 
 
+def check_option(function: Function) -> Function:
+    """``--no-check``: do without the checklist."""
+    return click.option("--no-check", is_flag=True, help="Leave out the checklist that a run begins with.")(
+        function
+    )
+
+
 def packing_options(function: Function) -> Function:
     """``--cheapest``, ``--fastest``, ``--balanced`` and ``--max-su``: how to pack jobs, and what they may cost."""
     told = {
@@ -88,7 +95,12 @@ def split_study(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 def at(study: str) -> str:
     """The study as it follows a command in a hint, so that the hint can be typed as it stands."""
-    return "" if study == HERE else f" {shlex.quote(study)}"
+    return "" if study == HERE else f" {typed(study)}"
+
+
+def typed(path: str) -> str:
+    """A path as it is typed: one word to the shell, and no option to the command."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 _COMMAND = re.compile(
@@ -103,8 +115,19 @@ def addressed(text: str, place: str) -> str:
 
 def place_in(words: Sequence[str]) -> str:
     """The study among the words of a command line, as ``at`` gives it."""
-    return next((at(word) for word in words if not word.startswith("-") and _names_a_study(word)), "")
+    # One that is there: values of options may be paths, too.
+    options = words.index("--") if "--" in words else len(words)
+    said = [*(word for word in words[:options] if not word.startswith("-")), *words[options + 1 :]]
+    return next((at(word) for word in said if _is_a_study(word)), "")
 
 
 def _names_a_study(word: str) -> bool:
-    return word.endswith(".toml") or "/" in word or (Path(word) / "study.toml").is_file()
+    return word.endswith(".toml") or "/" in word or _is_a_study(word)
+
+
+def _is_a_study(word: str) -> bool:
+    path = Path(word)
+    try:
+        return (word.endswith(".toml") and path.is_file()) or (path / "study.toml").is_file()
+    except (OSError, ValueError):  # no file can be called so
+        return False

@@ -62,11 +62,12 @@ def command(
 
 def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
     from weft.core.quantities import count
+    from weft.render.text import printable
 
     head = f"{study.spec.name} on {study.spec.backend}"
     yield f"{head}: {count(planned.total, 'case')}, {planned.todo:,} to run"
     counted = (("new", len(planned.new)), ("done", planned.done), ("failed", planned.failed))
-    parts = [f"{count:,} {word}" for word, count in counted if count]
+    parts = [f"{number:,} {word}" for word, number in counted if number]
     if planned.retired:
         parts.append(f"{planned.retired:,} no longer in the study (their records stay)")
     if parts:
@@ -74,11 +75,11 @@ def _summary(study: Study, planned: Planned, place: str) -> Iterator[str]:
     if planned.bundles:
         yield from _jobs_to_come(study, planned, place)
     for note in planned.notes:
-        yield f"  note      {note}"
+        yield f"  note      {printable(note)}"
     if planned.question is not None:
         yield from _question(planned, place)
     if planned.hold:
-        yield f"  held      {planned.hold}"
+        yield f"  held      {printable(planned.hold)}"
         yield f"            nothing runs before `weft retry{place}`"
     if planned.failed:
         yield f"  `weft retry{place}` runs the failed again"
@@ -182,7 +183,7 @@ def _question(planned: Planned, place: str) -> Iterator[str]:
 
 def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None) -> Iterator[str]:
     """The cases that would run: id, is it new, and its parameters or its command."""
-    from weft.render.text import WIDTH, cut_lines
+    from weft.render.text import WIDTH, cut_lines, on_a_line
 
     if not planned.todo:
         yield "Nothing to run."
@@ -194,22 +195,14 @@ def _listing(study: Study, planned: Planned, *, commands: bool, most: int | None
             left = planned.todo - number
             yield f"  and {left:,} more (`--cases` lists all)"
             return
-        text = _command(study, case) if commands else _params(case)
-        line = (
-            f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text if commands else _on_a_line(text)}"
-        )
+        text = _command(study, case) if commands else on_a_line(_params(case))
+        line = f"  {case.id}  {'new  ' if case.id in new else 'again'}  {text}"
         yield from [line] if commands or most is None else cut_lines([line], WIDTH)
 
 
 def _chosen(study: Study, planned: Planned) -> Iterable[Case]:
     """The cases of the planned jobs, in order."""
     return (study.cases[name] for bundle in planned.bundles for name in bundle.cases if name in study.cases)
-
-
-def _on_a_line(text: str) -> str:
-    from weft.render.text import printable
-
-    return printable(text).replace("\n", "\\n")
 
 
 def _params(case: Case) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import HERE, at, json_option
-from weft.cli.screen import colours, is_terminal
+from weft.cli.options import HERE, at, json_option, typed
+from weft.cli.screen import colours, is_terminal, width
 from weft.core.groups import WAYS
 from weft.errors import Exit, UsageError
 
@@ -167,7 +166,7 @@ def _here(source: str, words: Sequence[str], since: str) -> Analysis:
     if _A_UUID.fullmatch(study):
         raise UsageError(f"{study} is no study", hint=f"of a job of Tapis: `weft profile --tapis {study}`")
     if Path(study).is_file() and not study.endswith(".toml"):
-        hint = f"of the jobs that a file tells of: `weft profile --from {shlex.quote(study)}`"
+        hint = f"of the jobs that a file tells of: `weft profile --from {typed(study)}`"
         raise UsageError("this is no study file", where=study, hint=hint)
     return Study.load(study).analysis(place=at(study))
 
@@ -179,7 +178,7 @@ def _of_tapis(uuids: Sequence[str] | None, app: str, since: str, base_url: str) 
     from weft.tapis.login import session
 
     began = since_when(since, time.time()) if since else None
-    with session(base_url) as speaking:
+    with session(base_url, in_person=True) as speaking:
         _say(f"asking {speaking.base_url}")
         wanted = find(speaking, app=app, since=began) if uuids is None else uuids
         _say(f"reading {count(len(wanted), 'job')}")
@@ -211,24 +210,21 @@ def _print(found: Analysis, written: Sequence[Path], *, as_json: bool) -> None:
 
 def _tell_problems(found: Analysis, *, named: bool) -> int:
     """Say what could not be read; it is an error if it was named, or if there is nothing else."""
+    from weft.render.text import printable
+
     bad = named or not found.profile.jobs
     label = (
         click.style("error:", fg="red", bold=True) if bad else click.style("note:", fg="yellow", bold=True)
     )
     for problem in found.problems:
-        click.echo(f"{label} {problem}", err=True)
+        click.echo(f"{label} {printable(problem)}", err=True)
     return Exit.PROBLEM if bad and found.problems else Exit.DONE
 
 
 def _print_text(found: Analysis) -> None:
-    import shutil
-
     from weft.render.profiletext import analysis_text
-    from weft.render.text import WIDTH
 
-    terminal = is_terminal(sys.stdout)
-    width = max(WIDTH, shutil.get_terminal_size().columns) if terminal else WIDTH
-    click.echo(analysis_text(found, width, _coloured if colours(sys.stdout) else lambda text, _: text))
+    click.echo(analysis_text(found, width(), _coloured if colours(sys.stdout) else lambda text, _: text))
 
 
 def _coloured(text: str, kind: str) -> str:
@@ -245,7 +241,7 @@ def _print_groups(found: Analysis, by: str, *, as_json: bool) -> None:
         return
     from weft.render.profiletext import groups_text
 
-    click.echo(groups_text(table, by))
+    click.echo(groups_text(table, by, width()))
 
 
 def _suggest(found: Analysis, source: str, words: Sequence[str], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from weft.core.events import AnyEvent, CaseEnded
 from weft.core.quantities import duration, rate
 from weft.core.summary import Summary
 from weft.model import Outcome
-from weft.render.text import cut
+from weft.render.text import cut, printable
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -97,10 +97,8 @@ class PlainLines(View):
         now = time.monotonic()
         text = counts(summary)
         for note in self.fresh_notes(summary):
-            click.echo(f"note: {note}")
-        over = not (
-            summary.waiting or summary.active
-        )  # what is to be said then is said by whoever asked for the view
+            click.echo(f"note: {printable(note)}")
+        over = not (summary.waiting or summary.active)  # whoever asked for the view has the last word
         if now < self._next or text == self._last or over:
             return
         self._next, self._last = now + self._pause, text
@@ -141,7 +139,7 @@ class OnTerminal(View):
         if not self._live.is_started:
             self._live.start()
         for note in self.fresh_notes(summary):
-            self._live.console.print(f"note: {note}", markup=False)
+            self._live.console.print(f"note: {printable(note)}", markup=False)
         self._ends += [event.at for event in news if type(event) is CaseEnded]
         self._failures += failures(news)
 

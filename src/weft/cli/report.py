@@ -53,10 +53,12 @@ def counts(summary: Summary) -> str:
 
 def standing(summary: Summary) -> str:
     """One line: is it finished, running, held, or what is the matter?"""
+    from weft.render.text import printable
+
     if summary.running_by:
         return f"{'stopping' if summary.stopping else 'running'}: {summary.running_by} looks after it"
     if summary.hold:
-        return f"held: {summary.hold}"
+        return f"held: {printable(summary.hold)}"
     if summary.jobs_live:
         return f"left alone: {count(len(summary.jobs_live), 'job')} may go on, and nobody looks after them"
     if summary.waiting:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from weft.cli.options import at, json_option, packing_options, rerun_option, study_argument
-from weft.cli.screen import is_terminal
+from weft.cli.options import at, check_option, json_option, packing_options, rerun_option, study_argument
+from weft.cli.screen import is_terminal, say_next
 from weft.errors import Exit
 
 if TYPE_CHECKING:
     from weft.api import Study
+    from weft.core.checks import Check
     from weft.core.forecast import Question
     from weft.core.summary import Summary
     from weft.writer import Decide, Watch
+
+MOST_WARNINGS = 3
+"""Warnings that a run begins with; `weft check` tells the others."""
 
 
 @click.command("run", short_help="Run what is not done yet, and watch it.")
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 @packing_options
 @click.option("--detach", is_flag=True, help="Go on without this terminal; `weft status` tells how it goes.")
 @rerun_option
-@click.option("--no-check", is_flag=True, help="Leave out the checklist that a run begins with.")
+@check_option
 @json_option("Print progress as JSON lines.")
 def command(
     study: str,
@@ -53,11 +57,10 @@ def command(
     What `weft check` finds is said first, and a check that fails stops the run before anything is sent.
     """
     from weft.api import Study
-    from weft.cli.check import before_run
 
     loaded = Study.load(study, on=on, prefer=prefer or "", max_su=max_su)
     if not no_check:
-        before_run(loaded, at(study), pilot=bool(pilot), as_json=as_json)
+        check_before("run", loaded, at(study), pilot=bool(pilot), as_json=as_json)
     if max_su is not None:
         _say_if_without_effect(loaded)
     decide = decision(rerun, as_json)
@@ -69,6 +72,32 @@ def command(
         lambda update: loaded.run(pilot=pilot or 0, check=False, decide=decide, watch=update),
         as_json=as_json,
     )
+
+
+def check_before(word: str, study: Study, place: str, *, pilot: bool = False, as_json: bool) -> None:
+    """Say what ``weft run`` or ``weft retry`` should know, and raise CheckFailed where it should not begin."""
+    from weft.core.checks import refusal
+
+    failed, warned = study.doubts(pilot=pilot, place=place)
+    if failed and study.submits(retry=word == "retry"):
+        see, anyway = f"`weft check{place}`", f"`weft {word}{place} --no-check`"
+        raise refusal(failed, where=study.spec.file, see=see, mend="`--fix`", anyway=anyway)
+    _warn([*failed, *warned], place, as_json=as_json)
+
+
+def _warn(warned: Sequence[Check], place: str, *, as_json: bool) -> None:
+    from weft.cli.check import as_data
+    from weft.cli.progress import print_json
+    from weft.render.text import WIDTH, cut
+
+    if as_json:
+        for check in warned:
+            print_json({"type": "check", **as_data(check)})
+        return
+    for check in warned[:MOST_WARNINGS]:
+        click.echo(cut(f"warning: {check.evidence}", WIDTH), err=True)
+    if len(warned) > MOST_WARNINGS:
+        click.echo(f"and {len(warned) - MOST_WARNINGS} more: `weft check{place}`", err=True)
 
 
 def _say_if_without_effect(study: Study) -> None:
@@ -100,6 +129,7 @@ def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json:
     from weft.cli import report
     from weft.cli.progress import print_json
     from weft.core.quantities import duration
+    from weft.render.text import printable
 
     code = report.exit_code(summary)
     found = report.reasons(study) if summary.failed else []
@@ -109,7 +139,7 @@ def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json:
         return code
     click.echo(f"{summary.name}: {report.counts(summary)}; took {duration(seconds)}")
     if summary.hold:
-        click.echo(f"held: {summary.hold}")
+        click.echo(f"held: {printable(summary.hold)}")
     for line in report.reason_lines(found, place):
         click.echo(line)
     for line in report.complaint_lines(summary):
@@ -117,7 +147,7 @@ def _finish(study: Study, place: str, summary: Summary, seconds: float, as_json:
     click.echo(f"table: {report.shown_path(study.folder.csv)} (and results.parquet)")
     step = report.next_step(summary, place)
     if step:
-        click.echo(f"next: {step}")
+        say_next(step)
     return code
 
 
@@ -145,7 +175,7 @@ def _detach(study: Study, place: str, pilot: int, decide: Decide | str | None, a
         print_json({"type": "detached", "pid": pid, "log": str(study.folder.log)})
     else:
         click.echo(f"{study.spec.name} runs on without this terminal (process {pid}).")
-        click.echo(f"next: `weft status{place} --watch` follows it, `weft cancel{place}` stops it")
+        say_next(f"`weft status{place} --watch` follows it, `weft cancel{place}` stops it")
     return Exit.STILL_RUNNING
 
 
@@ -153,4 +183,4 @@ def _let_go(study: Study, place: str) -> None:
     """Say that the jobs go on, and how to come back."""
     click.echo(err=True)
     click.echo(f"Let go of {study.spec.name}; its jobs go on.", err=True)
-    click.echo(f"next: `weft run{place}` takes it up again, `weft cancel{place}` stops the jobs", err=True)
+    say_next(f"`weft run{place}` takes it up again, `weft cancel{place}` stops the jobs", err=True)

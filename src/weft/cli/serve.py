@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weft.cli.screen import is_terminal
-from weft.errors import Exit, UsageError, WeftError
+from weft.cli.login import ask_password
+from weft.errors import Exit, WeftError
 
 if TYPE_CHECKING:
     from weft.service.server import Service
@@ -134,7 +134,7 @@ def add(folder: Path, name: str, password_stdin: bool, email: str, full_name: st
     Accounts = _part("accounts").Accounts
     accounts = Accounts(folder / "users.json")
     known = accounts.find(name) is not None
-    accounts.add(name, _password(password_stdin), full_name=full_name, email=email)
+    accounts.add(name, ask_password("Password", password_stdin, twice=True), full_name=full_name, email=email)
     if name == FIRST_USER:
         (folder / PASSWORD_FILE).unlink(missing_ok=True)  # it holds one that is good no longer
     click.echo(f"{name} has a new password" if known else f"{name} can log in now")
@@ -173,16 +173,6 @@ def demo(study: str | None, apps: tuple[str, ...], types: tuple[str, ...]) -> in
     from weft.cli import serve_study
 
     return serve_study.show(study, apps or serve_study.APPS, types or serve_study.TYPES)
-
-
-def _password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    if not is_terminal(sys.stdin):
-        raise UsageError(
-            "there is no terminal to ask for a password on", hint="give it with --password-stdin"
-        )
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 def _serve(options: dict[str, Any]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,8 +40,10 @@ def show() -> int:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[str]:
     """A service of its own process, stopped at the end; yields its address."""
+    from weft.store.selfstart import argv
+
     folder.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "weft", "serve", "--folder", str(folder)]
+    words = argv("serve", "--folder", str(folder))
     with (folder / "said").open("w+") as said:
         process = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         try:

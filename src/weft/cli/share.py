@@ -38,7 +38,7 @@ def command(words: tuple[str, ...], revoke: bool, as_json: bool) -> int:
     loaded = Study.load(study)
     jobs = _jobs(loaded)
     settings = loaded.spec.settings.get("tapis", {})
-    with session(str(settings.get("base_url") or "")) as speaking:
+    with session(str(settings.get("base_url") or ""), in_person=True) as speaking:
         told = share(speaking, jobs, check_users(speaking, users), revoke=revoke)
     failed = [each for each in told if each.status == "failed"]
     if as_json:
@@ -62,6 +62,8 @@ def _jobs(study: Study) -> list[str]:
 
 
 def _print(name: str, told: Sequence[Told], users: Sequence[str]) -> None:
+    from weft.render.text import printable
+
     for user in dict.fromkeys(users):
         mine = [each for each in told if each.user == user]
         click.echo(f"{name}, {user}: {_counted(each for each in mine if not _is_folder(each))}")
@@ -70,7 +72,7 @@ def _print(name: str, told: Sequence[Told], users: Sequence[str]) -> None:
     failed = [each for each in told if each.status == "failed"]
     for each in failed[:PROBLEMS_SHOWN]:
         label = click.style("error:", fg="red", bold=True)
-        click.echo(f"{label} {each.what}, {each.user}: {each.problem}", err=True)
+        click.echo(f"{label} {printable(f'{each.what}, {each.user}: {each.problem}')}", err=True)
     if len(failed) > PROBLEMS_SHOWN:
         click.echo(f"and {len(failed) - PROBLEMS_SHOWN:,} more of these (--json has all)", err=True)
 

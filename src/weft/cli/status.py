@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weft.cli.options import at, json_option, study_argument
+from weft.cli.screen import say_next
 from weft.errors import Exit
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _print(study: Study, summary: Summary, place: str) -> None:
 
         click.echo(f"  left   about {duration(summary.eta_s)}")
     if summary.retired:
-        click.echo(f"  {count(summary.retired, 'case')} of before no longer in the study")
+        click.echo(f"  old    {count(summary.retired, 'case')} that the study no longer has")
     if summary.failed:
         click.echo("why cases failed:")
         for line in report.reason_lines(report.reasons(study), place):
@@ -73,13 +74,15 @@ def _print(study: Study, summary: Summary, place: str) -> None:
         click.echo(line)
     step = report.next_step(summary, place)
     if step:
-        click.echo(f"next: {step}")
+        say_next(step)
 
 
 def _jobs(summary: Summary) -> str:
     if not summary.jobs_live:
         return f"{summary.jobs_ended:,} ended"
-    named = ", ".join(summary.jobs_live[:JOBS_SHOWN]) + (", …" if len(summary.jobs_live) > JOBS_SHOWN else "")
+    named = ", ".join(summary.jobs_live[:JOBS_SHOWN]) + (
+        ", ..." if len(summary.jobs_live) > JOBS_SHOWN else ""
+    )
     return f"{len(summary.jobs_live):,} live ({named}), {summary.jobs_ended:,} ended"
 
 

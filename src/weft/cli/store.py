@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from weft.cli.options import HERE, json_option, split_study, words_argument
-from weft.cli.screen import is_terminal
+from weft.cli.screen import is_terminal, say_next
 from weft.errors import Exit, NeedsDecision, UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def verify(study: str, base_url: str, as_json: bool) -> int:
     if all(each.whole for _, entries in found for each in entries):
         return Exit.DONE
     if not as_json:
-        click.echo(f"next: `weft store refresh{asked.place}` puts back what is missing")
+        say_next(f"`weft store refresh{asked.place}` puts back what is missing")
     return Exit.CHECK_FAILED
 
 
@@ -100,7 +100,7 @@ def refresh(study: str, base_url: str, as_json: bool) -> int:
             lost = lost or any(each.lost for each in done)
     _show(shown, as_json)
     if lost and not as_json:
-        click.echo("next: put those files back here and refresh again; `weft run` uploads what has changed")
+        say_next("put those files back here and refresh again; `weft run` uploads what has changed")
     return Exit.PROBLEM if lost else Exit.DONE
 
 
@@ -246,7 +246,7 @@ def _named(paths: Sequence[str]) -> str:
 
     if list(paths) == [""]:
         return "the file"
-    named = ", ".join(paths[:FILES_NAMED]) + (", …" if len(paths) > FILES_NAMED else "")
+    named = ", ".join(paths[:FILES_NAMED]) + (", ..." if len(paths) > FILES_NAMED else "")
     return f"{count(len(paths), 'file')} ({named})"
 
 
@@ -269,16 +269,16 @@ def _show(stores: Sequence[tuple[Where, Sequence[Row]]], as_json: bool) -> None:
 
 def _print(row: Row) -> None:
     from weft.core.quantities import count, moment, size
+    from weft.render.text import printable
 
     now = time.time()
     state = f": {row['state']}" if row["state"] else ""
-    click.echo(
-        f"  {row['hash']}  {row['name']}, {count(len(row['files']), 'file')}, {size(row['bytes'])}{state}"
-    )
+    told = f"{row['name']}, {count(len(row['files']), 'file')}, {size(row['bytes'])}{state}"
+    click.echo(f"  {row['hash']}  {printable(told)}")
     if not row["state"]:
-        click.echo(f"    {row['address']}")
+        click.echo(f"    {printable(row['address'])}")
         click.echo(f"    last used {moment(row['used_at'], now)}, seen whole {moment(row['seen_at'], now)}")
         for study in row["studies"]:
-            click.echo(f"    used by {study}")
+            click.echo(f"    used by {printable(study)}")
     if row.get("warning"):
-        click.echo(f"    warning: {row['warning']}")
+        click.echo(f"    warning: {printable(row['warning'])}")

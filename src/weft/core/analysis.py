@@ -46,7 +46,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     outliers: Sequence[Outlier] = ()
     drifts: Sequence[Drift] = ()
     actual: Actual | None = None
-    """Prediction against fact, where there was one."""
+    """Prediction against fact, of the last run that sent jobs, where there was one; all else is of all runs."""
     cases: pl.DataFrame | None = None
     """Of a study: the results table, one row for each case, with its parameters, status and wall time."""
     parameters: Mapping[str, Sequence[Value]] = {}

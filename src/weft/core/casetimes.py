@@ -10,6 +10,7 @@ from statistics import median
 from msgspec import Struct
 
 from weft.core.experience import Experience
+from weft.core.quantities import count
 from weft.core.waits import EIGHTY, FEW, own
 from weft.model import Bundle, Kind, Study
 
@@ -66,7 +67,7 @@ def _by_those_that_ran(walls: Sequence[float], cases: int) -> CaseTimes:
     return CaseTimes(
         walls=tuple(walls),
         spread=0.03 + EVENLY * left * apart / math.sqrt(len(walls)),
-        basis=f"{len(walls):,} case{'' if len(walls) == 1 else 's'} that ran",
+        basis=f"{count(len(walls), 'case')} that ran",
     )
 
 
@@ -80,11 +81,11 @@ def work(study: Study, bundle: Bundle, times: CaseTimes, slots: int) -> float:
         step = study.before if bundle.kind is Kind.BEFORE else study.after
         minutes = step.resources.minutes if step else None
         return GUESSED * 60 * minutes if minutes else times.likely
-    count = len(bundle.cases)
+    cases = len(bundle.cases)
     ordered = sorted(times.walls)
     # Evenly spread over those that are known, so that a few stand for many.
-    walls = [ordered[int((place + 0.5) / count * len(ordered))] for place in range(count)]
-    busy = [0.0] * min(slots, count)
+    walls = [ordered[int((place + 0.5) / cases * len(ordered))] for place in range(cases)]
+    busy = [0.0] * min(slots, cases)
     for wall in reversed(walls):
         heapq.heapreplace(busy, busy[0] + wall)
     return max(busy, default=0.0)

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from weft.core.analysis import Waited
-from weft.core.jobtime import JobProfile, Span
+from weft.core.jobprofile import JobProfile, Span
 from weft.model import Phase
 
 FOLLOWS = 120.0

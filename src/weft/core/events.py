@@ -252,7 +252,7 @@ class Transfer(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     began: float = 0.0
     ended: float = 0.0
     noticed: float = 0.0
-    """When the job went on: up to half a minute after the end, since the service looks only from time to time."""
+    """When the job went on: up to a minute after the end, since the service looks only from time to time."""
     status: str = ""
     why: str = ""
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from weft.core.jobtable import INTO
 from weft.core.lateness import between_looks, lateness, noticed
 from weft.core.looking import Looks
-from weft.core.normal import Baseline, Normal, normal_of
+from weft.core.normal import AROUND, TO_SD, Baseline, Normal, normal_of
 from weft.core.waits import FEW, Key
 from weft.model import Limits, Outcome, Phase
 
@@ -30,7 +30,6 @@ SLOWEST = 0.1
 """An account is shrunk until it fits in: the least shrunk in one of ten says how fast the service's clock runs."""
 EARLY = 0.95
 """Part of the time until a look within which a phase would not be seen to be over."""
-_AROUND = ("unpack_s", "setup_s", "finish_s", "pack_s")
 
 
 class Experience(Struct, frozen=True, kw_only=True):
@@ -96,7 +95,7 @@ def _is_prompt(rows: Sequence[Mapping[str, Any]], pace: float) -> bool:
 
 
 def _around(row: Mapping[str, Any]) -> float:
-    return sum(float(row[name]) for name in _AROUND)
+    return sum(float(row[name]) for name in AROUND)
 
 
 def _untold(row: Mapping[str, Any], pace: float) -> float:
@@ -164,7 +163,7 @@ def baseline(values: Iterable[float]) -> Baseline | None:
     if len(given) < FEW:
         return None
     middle = _middle(given)
-    spread = 1.4826 * _middle(sorted(abs(value - middle) for value in given))
+    spread = TO_SD * _middle(sorted(abs(value - middle) for value in given))
     return Baseline(
         count=len(given), median=middle, p10=_quantile(given, 0.1), p90=_quantile(given, 0.9), spread=spread
     )

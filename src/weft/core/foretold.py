@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
-from weft.core.jobtime import JobProfile, Span
-from weft.core.packing import charged_hours
+from weft.core.jobprofile import Span
+from weft.core.jobtable import su_of
 from weft.core.profile import Profile
 
 
@@ -34,7 +34,7 @@ class Forecast(Struct, frozen=True, kw_only=True):
 
 
 class Actual(Struct, frozen=True, kw_only=True):
-    """What became of a forecast."""
+    """What became of a forecast: of the jobs that it was of, those of the last run that sent any."""
 
     forecast: Forecast
     wall_s: float
@@ -62,10 +62,11 @@ def actual(events: Iterable[AnyEvent], profile: Profile) -> Actual | None:
     for one in took:
         for name, seconds in one.items():
             spans.setdefault(name, []).append(seconds)
+    charged = (su_of(job.given, each.get("RUNNING", 0.0)) for job, each in zip(jobs, took, strict=True))
     return Actual(
         forecast=forecast_of(said),
         wall_s=last.ended - last.sent,
-        su=sum(map(_charged, jobs, took)) if said.su else None,
+        su=sum(filter(None, charged)) if said.su else None,
         files=sum(one.files for job in jobs for one in job.transfers),
         spans={name: median(values) for name, values in spans.items()},
     )
@@ -76,14 +77,6 @@ def _seconds_by_phase(phases: Iterable[Span]) -> dict[str, float]:
     for span in phases:
         took[span.name] = took.get(span.name, 0.0) + span.seconds
     return took
-
-
-def _charged(job: JobProfile, took: Mapping[str, float]) -> float:
-    """SU; a job that never ran costs nothing."""
-    if "RUNNING" not in took:
-        return 0.0
-    hours = charged_hours(took["RUNNING"] / 60, job.given.nodes, job.given.least_minutes)
-    return hours * (job.given.rate or 0.0)
 
 
 class _Foretold:

@@ -13,8 +13,10 @@ from weft.core import waits
 from weft.core.draws import DRAWS, combined, outcomes
 from weft.core.events import Allotment
 from weft.core.experience import Experience
+from weft.core.jobtable import seconds_of
 from weft.core.lateness import noticed
 from weft.core.looking import Looks
+from weft.core.transfers import DURING
 from weft.core.waits import Expected, Figure, Into, Key, own, spread_of
 from weft.model import Bundle, Kind, Limits, Phase, Study
 
@@ -124,19 +126,19 @@ class Foreteller:
     def _before(self) -> tuple[dict[Phase, Expected], tuple[float, ...]]:
         """The phases before RUNNING, and outcomes of all of them together."""
         found = {phase: waits.phase(self._learnt.normal, self._key, phase) for phase in _BEFORE}
-        staging, moved = self._moved("inputs", Phase.STAGING_INPUTS, self._files_in, self._bytes_in)
+        staging, moved = self._moved("inputs", self._files_in, self._bytes_in)
         others = [outcomes(one) for phase, one in found.items() if phase is not Phase.STAGING_INPUTS]
         return {**found, Phase.STAGING_INPUTS: staging}, combined([*others, moved])
 
     def _after(self, cases: int) -> tuple[dict[Phase, Expected], tuple[float, ...]]:
         size = round(self._learnt.archive_bytes * cases)
-        archiving, moved = self._moved("archive", Phase.ARCHIVING, FILES_OUT, size)
+        archiving, moved = self._moved("archive", FILES_OUT, size)
         return {Phase.ARCHIVING: archiving}, moved
 
-    def _moved(self, into: Into, during: Phase, files: int, size: int) -> tuple[Expected, tuple[float, ...]]:
+    def _moved(self, into: Into, files: int, size: int) -> tuple[Expected, tuple[float, ...]]:
         """A phase with a transfer, and its outcomes: until all has arrived and the service looks."""
-        learnt, key = self._learnt.normal, self._key
-        whole = learnt.of(*key, f"{during.value.lower()}_s")
+        learnt, key, during = self._learnt.normal, self._key, DURING[into]
+        whole = learnt.of(*key, seconds_of(during.value))
         if whole is not None and whole.median and learnt.of(*key, f"{into}_waiting_s") is None:
             told = waits.phase(learnt, key, during, prior=0.3)  # nobody told of the transfers in it
             return told, tuple(outcomes(told))

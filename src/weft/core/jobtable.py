@@ -2,17 +2,20 @@
 
 Totals, baselines, findings, the history of ended jobs, CSV and Parquet: all have these columns. Seconds end in ``_s``,
 bytes in ``_bytes``. A figure that nobody measured is null; one that is none is 0.
+
+``columns`` has them as plain Python, for who only writes jobs down: polars takes time and memory to load.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from weft.core.events import Allotment
-from weft.core.jobtime import JobProfile
+from weft.core.jobprofile import JobProfile
 from weft.core.packing import charged_hours
+from weft.core.transfers import MOVED_IN
 from weft.model import Phase
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ _TRANSFERS = (
     "transfers", "files", "bytes",
     "before_s", "waiting_s", "copying_s", "unnoticed_s", "closing_s",
 )  # fmt: skip
-INTO = ("inputs", "archive")
+INTO: tuple[str, ...] = tuple(MOVED_IN.values())
 
 _OF_THE_JOB = {
     **{name: name for name in ("native", "name", "study", "backend", "host", "word", "why", "tail")},
@@ -58,8 +61,8 @@ _OF_THE_JOB = {
     "files_kept": "kept",
 }
 """Column, and what it is called in a job's profile."""
-_MOST = 2**53
-"""No count is larger: a figure beyond it was not measured, and does not fit everywhere."""
+MOST = 2**53
+"""No figure is larger: one beyond it was not measured, does not fit everywhere, and sums of such are not exact."""
 _BETWEEN = "\x1f"
 """The sign that separates units: in no address, pattern or sentence."""
 _OF_WHAT_WAS_GIVEN = ("app", "system", "queue", "nodes", "rate", "includes", "excludes")
@@ -76,25 +79,38 @@ def uncertain_of(phase: Phase) -> str:
     return f"{phase.value.lower()}_uncertain_s"
 
 
+def _kinds() -> dict[str, type]:
+    names: dict[str, type] = dict.fromkeys(_TEXT, str)
+    names |= {"open": bool}
+    names |= dict.fromkeys(_ENDING, str)
+    names |= dict.fromkeys(_WHOLE, int)
+    names |= dict.fromkeys(_SECONDS, float)
+    names |= dict.fromkeys((seconds_of(phase.value) for phase in PHASES), float)
+    names |= dict.fromkeys((uncertain_of(phase) for phase in PHASES), float)
+    names |= dict.fromkeys((seconds_of(span) for span in RUNNER_SPANS), float)
+    for into in INTO:
+        names |= {f"{into}_{what}": float if what.endswith("_s") else int for what in _TRANSFERS}
+    names |= dict.fromkeys(_USE, float)
+    names |= dict.fromkeys(_BYTES, int)
+    return names | dict.fromkeys(("sources", "includes", "excludes", "signs", "notes"), list)
+
+
+KINDS: Mapping[str, type] = _kinds()
+"""Column by column, what it holds; a list is one of texts."""
+
+
 def schema() -> dict[str, Any]:
-    """Column by column, with its type."""
+    """Column by column, with its type in polars."""
     import polars as pl
 
-    text, real, whole = pl.String(), pl.Float64(), pl.Int64()
-    names: dict[str, Any] = dict.fromkeys(_TEXT, text)
-    names |= {"open": pl.Boolean()}
-    names |= dict.fromkeys(_ENDING, text)
-    names |= dict.fromkeys(_WHOLE, whole)
-    names |= dict.fromkeys(_SECONDS, real)
-    names |= dict.fromkeys((seconds_of(phase.value) for phase in PHASES), real)
-    names |= dict.fromkeys((uncertain_of(phase) for phase in PHASES), real)
-    names |= dict.fromkeys((seconds_of(span) for span in RUNNER_SPANS), real)
-    for into in INTO:
-        names |= {f"{into}_{what}": real if what.endswith("_s") else whole for what in _TRANSFERS}
-    names |= dict.fromkeys(_USE, real)
-    names |= dict.fromkeys(_BYTES, whole)
-    lists = pl.List(pl.String())
-    return {**names, "sources": lists, "includes": lists, "excludes": lists, "signs": lists, "notes": lists}
+    types = {
+        str: pl.String(),
+        bool: pl.Boolean(),
+        int: pl.Int64(),
+        float: pl.Float64(),
+        list: pl.List(pl.String()),
+    }
+    return {name: types[kind] for name, kind in KINDS.items()}
 
 
 def table(jobs: Sequence[JobProfile]) -> pl.DataFrame:
@@ -105,32 +121,32 @@ def table(jobs: Sequence[JobProfile]) -> pl.DataFrame:
     """
     import polars as pl
 
-    # Column by column: a hundred thousand rows of a hundred values each would cost many times as much.
-    columns = {**_told(jobs), **_spans(jobs), **_moved(jobs)}
-    columns["su"] = [_su(job.given, running) for job, running in zip(jobs, columns["running_s"], strict=True)]
+    told = columns(jobs)
     kinds = schema()
-    lists = [name for name, kind in kinds.items() if isinstance(kind, pl.List)]
+    lists = [name for name, kind in KINDS.items() if kind is list]
     for name in lists:
-        columns[name] = [_BETWEEN.join(each) for each in columns[name]]
+        told[name] = [_BETWEEN.join(each) for each in told[name]]
         kinds[name] = pl.String()
-    found = pl.DataFrame([_column(name, columns[name], kind) for name, kind in kinds.items()])
+    found = pl.DataFrame([pl.Series(name, told[name], dtype=kind) for name, kind in kinds.items()])
     return found.with_columns(_split(name) for name in lists)
 
 
-def _column(name: str, values: Sequence[Any], kind: Any) -> pl.Series:
-    """The column; where a whole number does not fit into it, the largest that does."""
-    import polars as pl
+def columns(jobs: Sequence[JobProfile]) -> dict[str, Sequence[Any]]:
+    """The columns of the table of these jobs, each a value for every job."""
+    # Column by column: a hundred thousand rows of a hundred values each would cost many times as much.
+    told = {**_told(jobs), **_spans(jobs), **_moved(jobs)}
+    told["su"] = [su_of(job.given, running) for job, running in zip(jobs, told["running_s"], strict=True)]
+    return {name: _all_fitting(told[name]) if kind is int else told[name] for name, kind in KINDS.items()}
 
-    try:
-        return pl.Series(name, values, dtype=kind)
-    except (TypeError, OverflowError):
-        if not isinstance(kind, pl.Int64):
-            raise
-        return pl.Series(name, [each if each is None else _fitting(each) for each in values], dtype=kind)
+
+def _all_fitting(counts: Sequence[int | None]) -> Sequence[int | None]:
+    if all(each is None or -MOST <= each <= MOST for each in counts):
+        return counts
+    return [each if each is None else _fitting(each) for each in counts]
 
 
 def _fitting(count: int) -> int:
-    return max(-_MOST, min(_MOST, count))
+    return max(-MOST, min(MOST, count))
 
 
 def _split(name: str) -> pl.Expr:
@@ -190,7 +206,7 @@ def _moved(jobs: Sequence[JobProfile]) -> dict[str, Sequence[Any]]:
         for each in job.transfers:
             for what in _TRANSFERS:
                 more = getattr(each, what)
-                sums[f"{each.into}_{what}"][place] += more if -_MOST < more < _MOST else _fitting(more)
+                sums[f"{each.into}_{what}"][place] += more if -MOST < more < MOST else _fitting(more)
     return {**sums}
 
 
@@ -198,7 +214,8 @@ def _zeros(code: str, jobs: Sequence[JobProfile]) -> array[Any]:
     return array(code, bytes(8 * len(jobs)))
 
 
-def _su(given: Allotment, running: float) -> float | None:
+def su_of(given: Allotment, running: float) -> float | None:
+    """What a job that ran so many seconds was charged for; None where nothing is known to be, or it never ran."""
     if given.rate is None or not running:
         return None
     return charged_hours(running / 60, _fitting(given.nodes), given.least_minutes) * given.rate

@@ -1,4 +1,4 @@
-"""The time of one job: its phases without gaps, the runner's spans within RUNNING, its transfers. PURE.
+"""From the facts of one job to its time: phases without gaps, the runner's spans within RUNNING, transfers. PURE.
 
 A phase lasts from the moment it was first seen to the moment the next one was. What was seen by asking from time to
 time gives way to the service's own account, where there is one (``HistoryRead``), put on our clock (``clocks.py``);
@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import structs
 
 from weft.core import events as ev
-from weft.core.clocks import SLACK_S, Clock, believed, clock_of, on_our_clock, plausible
+from weft.core.clocks import LONGEST, SLACK_S, Clock, believed, clock_of, on_our_clock, plausible
+from weft.core.jobprofile import JobProfile, Span
 from weft.core.lateness import WHOLE_SECOND, between_looks, lateness
-from weft.core.secrets import masked
+from weft.core.secrets import masked, masked_address
 from weft.core.signs import signs_in
-from weft.core.transfers import MOVED_IN, TransferProfile, profiles, together
-from weft.model import Kind, Outcome, Phase
-
-__all__ = ["JobProfile", "JobTime", "Span", "TransferProfile", "together"]
+from weft.core.transfers import MOVED_IN, TransferProfile, profiles
+from weft.model import Outcome, Phase
 
 _BEFORE = (Phase.PLANNED, Phase.UPLOADING)
 _AFTER = (Phase.COLLECTING, Phase.ENDED)
@@ -39,122 +38,16 @@ class Move(NamedTuple):
     source: str
 
 
-class Span(Struct, frozen=True, kw_only=True, gc=False):
-    """A stretch of a job's time; seconds since the epoch."""
-
-    name: str
-    start: float
-    end: float
-    open: bool = False
-    """It is not over: ``end`` is the last moment known of."""
-    uncertain: float = 0.0
-    """So many seconds before ``end`` may it have been over; by Slurm's accounts, as many after it, too."""
-    source: str = "weft"
-    """Who told of its end: "node" (the runner), "tapis", "slurm", or "weft" itself, by looking."""
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.start
-
-
-class JobProfile(Struct, frozen=True, kw_only=True):
-    """One job; times are seconds."""
-
-    id: str
-    kind: Kind
-    backend: str
-    native: str
-    host: str
-    slots: int
-    cases: int
-    recorded: int
-    """Cases with a record."""
-    outcome: Outcome | None
-    phases: list[Span]
-    """In order; one that the job was in several times is there as often."""
-    runner: list[Span]
-    """The runner's own spans, within RUNNING."""
-    busy_s: float
-    """Slot-seconds in cases."""
-    idle_s: float
-    """Slot-seconds without a case while CASES lasted."""
-    tail_s: float
-    """The part of them after each slot's last case: the price of an uneven end."""
-    transfers: list[TransferProfile] = []
-    study: str = ""
-    name: str = ""
-    """As the service has it, of a job that is no job of a study at hand."""
-    given: ev.Allotment = ev.Allotment()
-    cores: int = 1
-    """What one case may use."""
-    memory_mb: int | None = None
-    word: str = ""
-    """The backend's own for how it ended."""
-    why: str = ""
-    """Its last message."""
-    tail: str = ""
-    """The last lines of stderr of its set-up, or of the first case that failed."""
-    failed: int = 0
-    """Cases whose run failed, of any cause that is their own; those that ran out of time or memory are among them."""
-    timed_out: int = 0
-    oom: int = 0
-    in_flight: int = 0
-    """Cases that had started when it ended, and left no record."""
-    case_s: float = 0.0
-    """Wall time of its cases, one after the other."""
-    cpu_s: float = 0.0
-    longest_s: float = 0.0
-    memory: int = 0
-    """The largest peak of any of its cases (of its processes, if nobody told of cases), in bytes; 0: not measured."""
-    read: int = 0
-    written: int = 0
-    printed: int | None = None
-    """To standard output and error, with what was not kept of them; None if nobody counted."""
-    files: int = 0
-    """That its cases wrote; ``read``, ``written`` and ``printed`` are bytes."""
-    kept: int = 0
-    signs: list[str] = []
-    """Ids of the patterns recognised in what failed cases printed, once for each case."""
-    pace: float = 1.0
-    """Seconds of ours in one of the service's account; 1 where there is none."""
-    notes: list[str] = []
-    """What is wrong with what is known of it."""
-
-    @property
-    def start(self) -> float:
-        return self.phases[0].start
-
-    @property
-    def end(self) -> float:
-        return self.phases[-1].end
-
-    @property
-    def useful_s(self) -> float:
-        """Seconds in which its cases could run; of a job that has none, in which it could."""
-        useful, spans = ("CASES", self.runner) if self.cases else ("RUNNING", self.phases)
-        return sum(span.seconds for span in spans if span.name == useful)
-
-
 class JobTime:
     """What is gathered of one job."""
 
     # There may be a hundred thousand at a time.
     __slots__ = (
-        *(
-            "account",
-            "asked_for",
-            "backend",
-            "busy",
-            "case_s",
-            "count",
-            "cpu",
-            "ends",
-            "files",
-            "first_start",
-        ),
-        *("host", "id", "in_flight", "kept", "kind", "longest", "made_between", "memory", "moves", "native"),
-        *("notes", "open", "outcome", "planned", "read", "runner_at", "signs", "slot_ends", "slots", "spans"),
-        *("printed", "study", "tail", "told", "until", "why", "word", "written"),
+        *("account", "asked_for", "backend", "busy", "case_s", "count", "cpu", "ends"),
+        *("files", "first_start", "host", "id", "in_flight", "kept", "kind", "longest"),
+        *("made_between", "memory", "moves", "native", "notes", "open", "outcome", "planned"),
+        *("printed", "read", "runner_at", "signs", "slot_ends", "slots", "spans", "study"),
+        *("tail", "told", "until", "why", "word", "written"),
     )
 
     def __init__(self, event: ev.JobPlanned, study: str = "") -> None:
@@ -227,7 +120,8 @@ class JobTime:
             self.tail = event.tail
 
     def runner_ended(self, event: ev.RunnerEnded) -> None:
-        self.told = event
+        if 0.0 <= event.busy <= LONGEST and 0.0 <= event.idle <= LONGEST:
+            self.told = event
         self.why = event.why or self.why
 
     def span_ended(self, event: ev.SpanEnded) -> None:
@@ -429,12 +323,12 @@ class JobTime:
             transfers=self.transfers(phases, clock),
             study=self.study,
             name=self.planned.name,
-            given=self.planned.given or ev.Allotment(),
+            given=_without_secrets(self.planned.given) if self.planned.given else ev.Allotment(),
             cores=self.planned.cores,
             memory_mb=self.planned.memory_mb,
             word=self.word,
-            why=masked(self.why) if self.why else "",
-            tail=masked(self.tail) if self.tail else "",
+            why=masked(self.why),
+            tail=masked(self.tail),
             failed=sum(self.ends.get(outcome, 0) for outcome in _ITS_OWN),
             timed_out=self.ends.get(Outcome.TIMED_OUT, 0),
             oom=self.ends.get(Outcome.OUT_OF_MEMORY, 0),
@@ -452,3 +346,8 @@ class JobTime:
             pace=clock.pace,
             notes=[*self.notes, *(account.notes if account else ()), *([clock.note] if clock.note else ())],
         )
+
+
+def _without_secrets(given: ev.Allotment) -> ev.Allotment:
+    inputs = [masked_address(url) for url in given.inputs]
+    return given if inputs == given.inputs else structs.replace(given, inputs=inputs)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from weft.core.looking import GROWTH
 from weft.model import Phase
 
 Looks = Sequence[tuple[int, float]]
@@ -33,8 +34,6 @@ LOOKS: Mapping[str, Mapping[Phase, Looks]] = {
 POLLS: Mapping[str, tuple[float, float]] = {"local": (0.02, 0.25)}
 REMOTE_POLLS = (1.0, 60.0)
 """Seconds between weft's own looks at jobs, at first and at most; of backends that are not named above."""
-_GROWTH = 0.3
-"""Each pause is longer by this share than the one before, so it is this share of all the waiting so far."""
 
 WHOLE_SECOND = 1.0
 """Slurm's accounts cut off fractions: a phase may be as much too long as too short."""
@@ -67,7 +66,8 @@ def noticed(backend: str, phase: Phase, seconds: float, pace: float = 1.0) -> fl
 def between_looks(backend: str, seconds: float) -> float:
     """The longest pause between weft's own looks at a job, when nothing has happened for so long."""
     first, most = POLLS.get(backend, REMOTE_POLLS)
-    return min(first + _GROWTH * seconds, most, seconds)
+    # Pauses that grow by a factor add up: each is the first one, and a share of all the waiting so far.
+    return min(first + (GROWTH - 1) * seconds, most, seconds)
 
 
 def _interval(looks: Looks, seconds: float) -> float:

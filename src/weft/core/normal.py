@@ -43,15 +43,17 @@ DAYS = 3
 """and there were jobs on so many days before and after: one busy afternoon changes nothing."""
 
 KEY = ("app", "system", "queue")
-_TO_SD = 1.4826
+TO_SD = 1.4826
 """The median distance from the median, times this, is the standard deviation of what is normally distributed."""
-_TAIL = 1.2816
+P90 = 1.2816
 """So many standard deviations above its median lies the p90 of it."""
 _BEFORE = (*PHASES[: PHASES.index(Phase.RUNNING)], Phase.BLOCKED, Phase.PAUSED)
 _AFTER = (Phase.RUNNING, Phase.ARCHIVING, Phase.COLLECTING)
 _STAGING = (Phase.PROCESSING_INPUTS, Phase.STAGING_INPUTS, Phase.STAGING_JOB)
 _USE = ("case_s", "cpu_s", "longest_case_s", "busy_s", "idle_s", "tail_s", "peak_memory_bytes")
-WATCHED = (*(seconds_of(phase.value) for phase in PHASES), "unpack_s", "setup_s", "finish_s", "pack_s")
+AROUND = tuple(seconds_of(span) for span in RUNNER_SPANS if span != "CASES")
+"""The columns of what a runner does besides its cases."""
+WATCHED = (*(seconds_of(phase.value) for phase in PHASES), *AROUND)
 """The columns in which outliers and changes are looked for; CASES is most of RUNNING."""
 
 
@@ -95,8 +97,8 @@ class Normal(Struct, frozen=True, kw_only=True):
 
     Besides the columns of the table of jobs there are ``staging_s`` (PROCESSING_INPUTS to STAGING_JOB), ``wall_s``
     (the whole job), ``overhead_share`` (the part of it that is not CASES, or RUNNING of a job without cases: as in the
-    totals of a profile) and, while copying,
-    ``inputs_files_per_s``, ``inputs_bytes_per_s``, ``archive_files_per_s`` and ``archive_bytes_per_s``.
+    totals of a profile) and, while copying, ``inputs_files_per_s``, ``inputs_bytes_per_s``, ``archive_files_per_s`` and
+    ``archive_bytes_per_s``.
     """
 
     baselines: Mapping[tuple[str, str, str], Mapping[str, Baseline]] = {}
@@ -147,7 +149,7 @@ def _statistics(figure: pl.Expr) -> pl.Expr:
         median.alias("median"),
         figure.quantile(0.1, "linear").alias("p10"),
         figure.quantile(0.9, "linear").alias("p90"),
-        ((figure - median).abs().median() * _TO_SD).alias("spread"),
+        ((figure - median).abs().median() * TO_SD).alias("spread"),
     )
 
 
@@ -159,10 +161,10 @@ def _figures() -> dict[str, pl.Expr]:
     lost = pl.col("failed_cases").fill_null(0) * 2 > pl.col("recorded").fill_null(0)
     well = got_there & (pl.col("outcome") == Outcome.FINISHED.value) & ~lost
     spans = [seconds_of(span) for span in RUNNER_SPANS]
-    unbundled = well & (pl.col("cases").fill_null(0) == 0)
+    unbundled = well & ~_is_bundle()
     with_runner = well & pl.any_horizontal(pl.col(spans) > 0)
     wall = pl.col("end") - pl.col("start")
-    useful = pl.when(pl.col("cases").fill_null(0) > 0).then("cases_s").otherwise("running_s")
+    useful = pl.when(_is_bundle()).then("cases_s").otherwise("running_s")
     rules: dict[str, tuple[pl.Expr, pl.Expr]] = {
         **{seconds_of(phase.value): (got_there, pl.col(seconds_of(phase.value))) for phase in _BEFORE},
         "staging_s": (got_there, pl.sum_horizontal(seconds_of(phase.value) for phase in _STAGING)),
@@ -177,6 +179,13 @@ def _figures() -> dict[str, pl.Expr]:
         **_transfers("archive", well),
     }
     return {name: pl.when(counts).then(value.cast(pl.Float64)) for name, (counts, value) in rules.items()}
+
+
+def _is_bundle() -> pl.Expr:
+    """Has the job cases? Then it lasts as long as they do."""
+    import polars as pl
+
+    return pl.col("cases").fill_null(0) > 0
 
 
 def _transfers(into: str, counts: pl.Expr) -> dict[str, tuple[pl.Expr, pl.Expr]]:
@@ -212,7 +221,8 @@ def outliers(jobs: pl.DataFrame, normal: Normal) -> list[Outlier]:
     if not limits or jobs.is_empty():
         return []
     columns = dict.fromkeys(KEY, pl.String()) | {f"limit_{name}": pl.Float64() for name in WATCHED}
-    judged = jobs.with_columns(*_key()).join(pl.DataFrame(limits, schema=columns), on=KEY)
+    running = pl.when(~_is_bundle()).then("running_s").alias("running_s")
+    judged = jobs.with_columns(*_key(), running).join(pl.DataFrame(limits, schema=columns), on=KEY)
     beyond = pl.concat(
         judged.filter(pl.col(name) > pl.col(f"limit_{name}")).select(
             "job", *KEY, pl.lit(name).alias("what"), pl.col(name).cast(pl.Float64).alias("value")
@@ -233,7 +243,7 @@ def limit(normal: Baseline) -> float:
     Waits have a long tail on one side, which the spread around the median does not tell: the p90 does, and the
     wider of both counts.
     """
-    spread = max(normal.spread, (normal.p90 - normal.median) / _TAIL)
+    spread = max(normal.spread, (normal.p90 - normal.median) / P90)
     return max(normal.median + SPREADS * spread, TIMES * normal.median, normal.median + SECONDS)
 
 
@@ -288,10 +298,10 @@ def _divided(told: pl.DataFrame) -> pl.DataFrame:
     sure = scored.filter(pl.col("possible") & (pl.col("score") >= SURE))
     found = scored.join(_best(sure), on=kind)
     # Ranks favour the middle. That there is a change is known by now, so its place is where most of the figures
-    # lie on their own side of the mean of both medians.
+    # lie on their own side of the mean of both medians: the geometric one, since waits vary by factors.
     old = pl.col("value").filter(pl.col("place") <= pl.col("split")).median().over(kind)
     new = pl.col("value").filter(pl.col("place") > pl.col("split")).median().over(kind)
-    is_new = (pl.col("value") > (old + new) / 2) == (new > old)
+    is_new = (pl.col("value") > ((old + 1) * (new + 1)).sqrt() - 1) == (new > old)
     fitting = pl.when(is_new).then(-1).otherwise(1).cum_sum().over(kind)
     placed = _best(found.with_columns(fitting.alias("score")).filter("possible"))
     after = (pl.col("place") > pl.col("split")).alias("after")

@@ -28,14 +28,15 @@ from weft.core import events as ev
 from weft.core.books import STEPS
 from weft.core.clocks import EARLIEST, LATEST, LONGEST, plausible
 from weft.core.events import AnyEvent
-from weft.core.jobtime import JobProfile, JobTime, TransferProfile, together
+from weft.core.jobprofile import JobProfile
+from weft.core.jobtable import RUNNER_SPANS
+from weft.core.jobtime import JobTime
+from weft.core.transfers import TransferProfile, together
 from weft.model import Outcome, Phase
 
 FORMAT = 1
 SLOWEST = 10
 """So many of the longest runs are named."""
-
-_RUNNER_SPANS = ("UNPACK", "SETUP", "CASES", "FINISH", "PACK")
 
 
 class RunUse(Struct, frozen=True, kw_only=True):
@@ -283,7 +284,7 @@ def _measured(event: ev.CaseEnded) -> ev.CaseEnded:
 
 def _sums(jobs: list[JobProfile]) -> dict[str, float]:
     """Seconds by name, in the order of a job's life; what never happened is left out."""
-    sums = dict.fromkeys([*(phase.value for phase in Phase), *_RUNNER_SPANS], 0.0)
+    sums = dict.fromkeys([*(phase.value for phase in Phase), *RUNNER_SPANS], 0.0)
     for job in jobs:
         for span in (*job.phases, *job.runner):
             sums[span.name] = sums.get(span.name, 0.0) + span.seconds

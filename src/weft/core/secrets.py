@@ -39,8 +39,15 @@ _SECRETS = tuple(
 )
 
 
+def masked_address(url: str) -> str:
+    """An address without its password, and without what a query says to prove a right; paths stay."""
+    return masked(url) if "@" in url or "?" in url else url
+
+
 def masked(text: str) -> str:
     """The text with a mask in the place of everything that looks like a secret; the same if it is masked again."""
+    if not text:  # most messages: there may be a hundred thousand
+        return ""
     for pattern in _SECRETS:
         text = pattern.sub(rf"\g<before>{MASK}", text)
     return text

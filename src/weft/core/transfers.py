@@ -12,12 +12,15 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from weft.core.events import Transfer
+from weft.core.secrets import masked
 from weft.model import Phase
 
 MOVED_IN: Mapping[Phase, Literal["inputs", "archive"]] = {
     Phase.STAGING_INPUTS: "inputs",
     Phase.ARCHIVING: "archive",
 }
+"""What for files are moved in a phase."""
+DURING: Mapping[str, Phase] = {into: phase for phase, into in MOVED_IN.items()}
 
 Visit = tuple[float, float]
 """When a job entered a phase, and when it left it."""
@@ -80,7 +83,7 @@ def _visit(told: Transfer, visits: Sequence[Visit]) -> Visit | None:
 
 def _parts(told: Transfer, visit: Visit | None = None, since: float = 0.0) -> TransferProfile:
     """The parts of a transfer; within a visit to its phase, what its times claim beyond that is cut off."""
-    times = [told.asked, told.began, told.ended, told.noticed]
+    times = _forward([told.asked, told.began, told.ended, told.noticed])
     if visit is not None:
         times = [min(max(at, visit[0]), visit[1]) if at else 0.0 for at in times]
     asked, began, ended, noticed = times
@@ -97,8 +100,18 @@ def _parts(told: Transfer, visit: Visit | None = None, since: float = 0.0) -> Tr
         closing_s=_between(noticed, visit[1]) if visit else 0.0,
         files_per_s=told.files / copying if copying else 0.0,
         status=told.status,
-        why=told.why,
+        why=masked(told.why),
     )
+
+
+def _forward(times: Iterable[float]) -> list[float]:
+    """The same with times that never go back: two services tell of them, each by its own clock."""
+    latest = 0.0
+    forward = []
+    for at in times:
+        latest = max(latest, at)
+        forward.append(latest if at else 0.0)
+    return forward
 
 
 def _between(first: float, last: float) -> float:

@@ -13,8 +13,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from weft.core.jobtable import seconds_of
 from weft.core.lateness import noticed
-from weft.core.normal import Baseline, Normal
+from weft.core.normal import P90, Baseline, Normal
+from weft.core.transfers import DURING
 from weft.model import Phase
 
 Key = tuple[str, str, str]
@@ -27,7 +29,7 @@ PRIOR = 4
 """Jobs of his own that the spread of the site figures counts as much as."""
 WIDEST = 0.8
 """Largest spread (of the logarithm) that is supposed of jobs of which some have been seen: queues differ that much."""
-EIGHTY = 1.2816
+EIGHTY = P90
 """Standard deviations on each side that hold eight of ten."""
 
 
@@ -77,7 +79,7 @@ def phase(normal: Normal, key: Key, phase: Phase, *, prior: float | None = None)
     ``prior`` is the spread (of the logarithm) to suppose while there are few jobs, instead of the site figures'.
     """
     figure = _figure(phase, key)
-    usual = normal.of(*key, f"{phase.value.lower()}_s")
+    usual = normal.of(*key, seconds_of(phase.value))
     if usual is None or usual.count < FEW:
         return Expected(low=figure.low, likely=figure.likely, high=figure.high, basis=_basis(phase, key))
     return own(usual, min(spread_of(figure), WIDEST) if prior is None else prior)
@@ -88,9 +90,9 @@ def transfer(normal: Normal, key: Key, into: Into, files: int, size: int, pace: 
     if not files:
         return Expected(low=0.0, likely=0.0, high=0.0, basis="nothing is moved")
     arrived = total(arrival(normal, key, into, files, size))
-    during = Phase.STAGING_INPUTS if into == "inputs" else Phase.ARCHIVING
     low, likely, high = (
-        noticed("tapis", during, seconds, pace) for seconds in (arrived.low, arrived.likely, arrived.high)
+        noticed("tapis", DURING[into], seconds, pace)
+        for seconds in (arrived.low, arrived.likely, arrived.high)
     )
     return Expected(low=low, likely=likely, high=high, basis=arrived.basis)
 

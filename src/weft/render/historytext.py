@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from weft.core.groups import charged, failed_share
 from weft.core.normal import KEY, LEAST, Baseline, Drift, Normal, Outlier, drifts, normal_of, outliers
 from weft.core.quantities import count, duration, moment, share
-from weft.render.text import WIDTH, columns, cut, cut_lines
+from weft.render.jobstext import span_of
+from weft.render.text import NAME_LEAST, WIDTH, columns, cut, cut_lines, on_a_line, squeezed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +36,7 @@ def history_text(jobs: pl.DataFrame, width: int = WIDTH) -> str:
     first, last = (moment(at).split()[0] for at in (_begin(jobs, "min"), _begin(jobs, "max")))
     period = f"begun on {first}" if first == last else f"begun from {first} to {last}"
     parts = [[f"{count(len(jobs), 'ended job')}, {period}"]]
-    parts += _of_each_kind(kinds[:KINDS_SHOWN], known)
+    parts += _of_each_kind(kinds[:KINDS_SHOWN], known, width)
     if len(kinds) > KINDS_SHOWN:
         parts.append(
             [f"and {count(len(kinds) - KINDS_SHOWN, 'kind')} of jobs more: --app, --system, --queue choose"]
@@ -89,10 +90,10 @@ def where(app: str, system: str, queue: str) -> str:
     if not app and not queue and system in ("", socket.gethostname()):
         place = f"this machine ({system})" if system else "this machine"
     told = f"{app} on {place}" if app else f"on {place}"
-    return f"{told}, queue {queue}" if queue else told
+    return on_a_line(f"{told}, queue {queue}" if queue else told)
 
 
-def _of_each_kind(kinds: Sequence[dict[str, Any]], known: Normal) -> Iterator[list[str]]:
+def _of_each_kind(kinds: Sequence[dict[str, Any]], known: Normal, width: int) -> Iterator[list[str]]:
     """A few lines for each; a figure that is known of none of them has no column."""
     found = [
         {
@@ -103,10 +104,10 @@ def _of_each_kind(kinds: Sequence[dict[str, Any]], known: Normal) -> Iterator[li
     ]
     told = [name for name in FIGURES if any(of_these[name] for of_these in found)]
     for kind, of_these in zip(kinds, found, strict=True):
-        yield _kind(kind, {name: of_these[name] for name in told})
+        yield _kind(kind, {name: of_these[name] for name in told}, width)
 
 
-def _kind(kind: Mapping[str, Any], found: Mapping[str, Baseline | None]) -> list[str]:
+def _kind(kind: Mapping[str, Any], found: Mapping[str, Baseline | None], width: int) -> list[str]:
     told = [count(kind["jobs"], "job")]
     if kind["failed_share"]:
         told.append(f"{share(kind['failed_share'])} failed")
@@ -117,9 +118,10 @@ def _kind(kind: Mapping[str, Any], found: Mapping[str, Baseline | None]) -> list
         ("median", *(_written(name, each.median if each else None) for name, each in found.items())),
         ("p90", *(_written(name, each.p90 if each else None) for name, each in found.items())),
     ]
-    head = where(*(kind[name] for name in KEY))
+    figures = f": {', '.join(told)}"
+    head = squeezed(where(*(kind[name] for name in KEY)), max(NAME_LEAST, width - len(figures)))
     lines = columns(rows, right=range(1, len(rows[0])), indent=_INDENT)
-    return [f"{head}: {', '.join(told)}", *(lines if any(found.values()) else [])]
+    return [f"{head}{figures}", *(lines if any(found.values()) else [])]
 
 
 def _written(name: str, value: float | None) -> str:
@@ -131,15 +133,16 @@ def _written(name: str, value: float | None) -> str:
 def _outliers(found: Sequence[Outlier], starts: dict[str, float | None], width: int) -> list[str]:
     rows = [
         (
-            cut(each.job, width // 2),
-            _phase(each.what),
+            each.job,
+            span_of(each.what),
             duration(each.value),
             f"usually {duration(each.normal.median)}",
             moment(starts.get(each.job) or 0.0).split()[0],
         )
         for each in found[:UNUSUAL_SHOWN]
     ]
-    return [*_title("out of line", len(found)), *columns(rows, right=(2,), indent=_INDENT)] if rows else []
+    lines = columns(rows, right=(2,), indent=_INDENT, width=width)
+    return [*_title("out of line", len(found)), *lines] if rows else []
 
 
 def _drifts(found: Sequence[Drift], width: int) -> list[str]:
@@ -151,13 +154,8 @@ def _drift(each: Drift, width: int) -> Iterator[str]:
     yield _INDENT + cut(where(each.app, each.system, each.queue), width - len(_INDENT))
     since = f"since {moment(each.since).split()[0]} ({count(each.after.count, 'job')})"
     now, before = duration(each.after.median), duration(each.before.median)
-    yield f"{_INDENT * 2}{_phase(each.what)}  {now} {since}, was {before}"
+    yield f"{_INDENT * 2}{span_of(each.what)}  {now} {since}, was {before}"
 
 
 def _title(text: str, number: int) -> list[str]:
     return [f"{text}, the first {UNUSUAL_SHOWN} of {number:,}" if number > UNUSUAL_SHOWN else text]
-
-
-def _phase(column: str) -> str:
-    """A column as the phase, or span of the runner, that it is of."""
-    return column.removesuffix("_s").upper()

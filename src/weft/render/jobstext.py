@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from weft.core.jobtime import JobProfile, Span
+from weft.core.jobprofile import JobProfile, Span
 from weft.core.profile import Profile
 from weft.core.quantities import count, duration
-from weft.render.text import GAP, columns, cut
+from weft.render.text import GAP, NAME_LEAST, columns, cut
 
 JOBS_SHOWN = 12
+BAR_LEAST = 10
+"""Characters of the longest bar, at least."""
 JOBS_LISTED = 100
 PHASES_SHOWN = 5
 LEAST_SHARE = 0.01
 """So many phases get a column of their own, and none with less of the time of all jobs."""
-NAME_LEAST = 8
-"""Where there is less room, a job's name says nothing."""
 
 MARKS = {
     "PLANNED": "p",
@@ -57,6 +57,11 @@ SHORT = {
 """Heads of columns."""
 
 
+def span_of(column: str) -> str:
+    """A column of the table of jobs as the phase, or span of the runner, whose seconds it has."""
+    return column.removesuffix("_s").upper()
+
+
 def stands(job: JobProfile) -> str:
     """How the job ended, if not well, or where it is."""
     word = job.outcome.value if job.outcome else job.phases[-1].name + " now"
@@ -79,7 +84,7 @@ def shares(profile: Profile, width: int) -> list[str]:
     rows = [_share_row(job, wide) for job in shown]
     rows.append(("all", duration(whole), *_cells(spans, wide), ""))
     head = ("job", "time", *(SHORT.get(name, name.lower()) for name in wide), "rest", "")
-    lines = columns([head, *rows], right=range(1, len(wide) + 3), indent="  ")
+    lines = columns([head, *rows], right=range(1, len(wide) + 3), indent="  ", width=width)
     room = width - max(map(len, lines)) - len(GAP)
     names = ["", *(cut(job.name, room) if room >= NAME_LEAST else "" for job in shown), ""]
     drawn = [f"{line.ljust(width - room)}{name}".rstrip() for line, name in zip(lines, names, strict=True)]
@@ -114,8 +119,8 @@ def bars(profile: Profile, width: int) -> list[str]:
         shown = sorted(shown, key=lambda job: job.start - job.end)[:JOBS_SHOWN]
     rows = [_job_row(job) for job in shown]
     head = ("job", "cases", "slots", "time", "idle", "")
-    lines = columns([head, *rows], right=(1, 2, 3, 4), indent="  ")
-    room = max(10, width - max(map(len, lines)) - len(GAP))
+    lines = columns([head, *rows], right=(1, 2, 3, 4), indent="  ", width=width - len(GAP) - BAR_LEAST)
+    room = max(BAR_LEAST, width - max(map(len, lines)) - len(GAP))
     widest = max(map(len, lines))
     drawn = [
         f"{line.ljust(widest)}{GAP}{job_bar(job, room, longest)}".rstrip()

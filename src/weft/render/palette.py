@@ -126,11 +126,13 @@ def named(name: str) -> str:
 
 
 def word(name: str) -> str:
-    """A phase or span for people: "staging inputs"."""
+    """A phase or span, or time without a job, for people: "staging inputs"."""
     return _WORDS.get(name, name.lower().replace("_", " "))
 
 
 _WORDS = {
+    "": "no job under way",
+    "OTHER": "no job under way",
     "UNPACK": "unpacking",
     "SETUP": "set-up",
     "CASES": "cases",

@@ -32,12 +32,22 @@ def svg(spec: charts.Spec, name: str = "") -> str:
 
 
 def _legible(part: Any) -> Any:
-    """The same with control characters spelt out: the converter ends the whole process at some of them."""
+    """The same with texts that the converter can draw, each in its place."""
     if isinstance(part, str):
-        return printable(part)
+        return _drawable(part)
     if isinstance(part, dict):
         return {name: _legible(each) for name, each in part.items()}
     return [_legible(each) for each in part] if isinstance(part, list) else part
+
+
+def _drawable(text: str) -> str:
+    """The text without what the converter fails at.
+
+    That is: control characters, at some of which it ends the whole process; signs of two halves (emoji, rare Chinese
+    ones), between which it may cut a long text; and the very text ``if``, which it takes for a function.
+    """
+    plain = "".join(sign if sign <= "\uffff" else "\ufffd" for sign in printable(text))
+    return "if " if plain == "if" else plain
 
 
 def _converter() -> Any:

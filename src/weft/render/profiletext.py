@@ -1,4 +1,7 @@
-"""An analysis as text for a terminal: findings first, then where the time went; at most 80 characters, ASCII only."""
+"""An analysis as text for a terminal: findings first, then where the time went.
+
+Lines have at most 80 characters, but for settings and commands, which are to be copied.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from weft.core.analysis import Analysis
 from weft.core.critical import waited_for
-from weft.core.jobtime import TransferProfile
 from weft.core.profile import Totals
 from weft.core.quantities import count, duration, rate, share, size
-from weft.render.jobstext import LEAST_SHARE, MARKS, SHORT, bars, shares
-from weft.render.text import GAP, WIDTH, bar, columns, cut, cut_lines, printable
+from weft.core.transfers import TransferProfile
+from weft.render import gains
+from weft.render.jobstext import LEAST_SHARE, MARKS, SHORT, bars, shares, span_of
+from weft.render.text import GAP, WIDTH, bar, columns, cut, cut_lines, on_a_line, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 FINDINGS_SHOWN = 8
 EVIDENCE_SHOWN = 3
 GROUP_PHASES = 3
-OUTLIERS_SHOWN = 5
+UNUSUAL_SHOWN = 5
+"""So many jobs that are out of line, and so many changes."""
 WAITED_SHOWN = 6
 NOTES_SHOWN = 5
 _INDENT = "  "
@@ -33,6 +38,7 @@ Style = Callable[[str, str], str]
 
 
 def plain(text: str, kind: str) -> str:
+    """As it is."""
     return text
 
 
@@ -44,20 +50,18 @@ def analysis_text(analysis: Analysis, width: int = WIDTH, style: Style = plain) 
     of_cases = bool(profile.totals.runs)
     sections = [
         _headline(analysis, of_cases),
-        _findings(analysis, width, style),
         _forecast(analysis),
         _phases(analysis, width),
         _waited(analysis, width),
         _transfers(profile.totals),
         bars(profile, width) if of_cases else shares(profile, width),
         _slowest(analysis),
-        _unusual(analysis),
+        _unusual(analysis, width),
         _notes(analysis),
     ]
-    titled = (
-        [style(printable(head), "title"), *cut_lines(rest, width)] for head, *rest in filter(None, sections)
-    )
-    return "\n\n".join("\n".join(lines) for lines in titled)
+    told = [[*cut_lines(lines, width)] for lines in sections if lines]
+    told[1:1] = _findings(analysis, width, style)  # not cut: they fit, and their colours are letters, too
+    return "\n\n".join("\n".join([style(title, "title"), *lines]) for title, *lines in told)
 
 
 def _headline(analysis: Analysis, of_cases: bool) -> list[str]:
@@ -86,13 +90,14 @@ def _headline(analysis: Analysis, of_cases: bool) -> list[str]:
         rows.append(("memory", f"{size(total.memory)} at most in one case"))
     if su is not None:
         rows.append(("charged", f"about {su:,.2f} SU"))
-    return [analysis.title, *columns(rows, indent=_INDENT)]
+    return [on_a_line(analysis.title), *columns(rows, indent=_INDENT)]
 
 
 # What it means
 
 
-def _findings(analysis: Analysis, width: int, style: Style) -> list[str]:
+def _findings(analysis: Analysis, width: int, style: Style) -> list[list[str]]:
+    """One section, or none."""
     found = analysis.findings
     lines = ["findings"]
     told: set[Remedy] = set()
@@ -101,12 +106,13 @@ def _findings(analysis: Analysis, width: int, style: Style) -> list[str]:
     left = len(found) - FINDINGS_SHOWN
     if left > 0:
         lines.append(f"{_INDENT}and {left} more: `--json` and the report (`-o report.html`) have them all")
-    return lines if found else []
+    return [lines] if found else []
 
 
 def _finding(finding: Finding, told: set[Remedy], width: int, style: Style) -> Iterator[str]:
     severity = finding.severity.value
-    gain = _gain(finding)
+    worth = ", ".join(gains.amounts(finding))
+    gain = f"{gains.verb(finding)} {worth}" if worth else ""
     line = f"{_INDENT}{severity:7}  {cut(finding.title, width - 12 - len(gain))}"
     yield style(line, severity) + (f"{gain:>{width - len(line)}}" if gain else "")
     for text in (finding.where, *finding.evidence[:EVIDENCE_SHOWN], finding.cause):
@@ -116,15 +122,8 @@ def _finding(finding: Finding, told: set[Remedy], width: int, style: Style) -> I
         told.add(remedy)
 
 
-def _gain(finding: Finding) -> str:
-    """What it would save, in so many words."""
-    parts = [duration(finding.gain_s)] if finding.gain_s and finding.gain_s >= 1 else []
-    if finding.gain_su and finding.gain_su >= 0.01:
-        parts.append(f"{finding.gain_su:,.2f} SU")
-    return f"would save {', '.join(parts)}" if parts else ""
-
-
 def _remedy(remedy: Remedy, width: int, style: Style, *, again: bool) -> Iterator[str]:
+    """What to do; its settings and commands are to be copied, so they are never cut."""
     yield from _wrapped(f"{remedy.say} (as above)" if again else remedy.say, width, first="   -> ")
     commands = [f"$ {line}" for line in remedy.command.splitlines()]
     code = [] if again else [*remedy.setting.splitlines(), *commands]
@@ -173,10 +172,10 @@ def groups_text(groups: pl.DataFrame, by: str, width: int = WIDTH) -> str:
         return "\n".join(cut_lines(_phase_lines(groups, width), width))
     if not groups.height:
         return "no jobs"
-    shares = {name: groups[name].mean() or 0.0 for name in groups.columns if name.endswith("_share")}
-    shares.pop("failed_share", None)
-    some = [name for name in shares if float(str(shares[name])) >= LEAST_SHARE]
-    wide = sorted(some, key=lambda name: -float(str(shares[name])))[:GROUP_PHASES]
+    names = [name for name in groups.columns if name.endswith("_share") and name != "failed_share"]
+    means = {name: float(str(groups[name].mean() or 0.0)) for name in names}
+    some = [name for name in names if means[name] >= LEAST_SHARE]
+    wide = sorted(some, key=lambda name: -means[name])[:GROUP_PHASES]
     rows = [
         (
             row[by] or "-",
@@ -191,7 +190,7 @@ def groups_text(groups: pl.DataFrame, by: str, width: int = WIDTH) -> str:
     ]
     short = [SHORT.get(name.removesuffix("_share").upper(), name.removesuffix("_share")) for name in wide]
     head = (by, "jobs", "failed", "median", "p90", "SU", *short)
-    return "\n".join(cut_lines(columns([head, *rows], right=range(1, len(head))), width))
+    return "\n".join(cut_lines(columns([head, *rows], right=range(1, len(head)), width=width), width))
 
 
 def _phases(analysis: Analysis, width: int) -> list[str]:
@@ -232,10 +231,11 @@ def _waited(analysis: Analysis, width: int) -> list[str]:
     whole = sum(sums.values())
     if not whole:
         return []
-    first = list(sums.items())[:WAITED_SHOWN]
-    rows = [
-        (name or "(no job under way)", duration(seconds), share(seconds / whole)) for name, seconds in first
-    ]
+    shown = dict(list(sums.items())[:WAITED_SHOWN])
+    left = whole - sum(shown.values())
+    named = [*((name or "(no job under way)", seconds) for name, seconds in shown.items())]
+    named += [("all else", left)] if len(sums) > len(shown) else []
+    rows = [(name, duration(seconds), share(seconds / whole)) for name, seconds in named]
     lines = columns(rows, right=(1, 2), indent=_INDENT)
     room = max(8, width - max(map(len, lines)) - len(GAP))
     strip = bar(_marked(sums), room, whole)
@@ -284,27 +284,33 @@ def _slowest(analysis: Analysis) -> list[str]:
     return ["the longest runs", *columns([head, *rows], right=(1, 2, 3), indent=_INDENT)] if rows else []
 
 
-def _unusual(analysis: Analysis) -> list[str]:
+def _unusual(analysis: Analysis, width: int) -> list[str]:
+    outliers, drifts = analysis.outliers[:UNUSUAL_SHOWN], analysis.drifts[:UNUSUAL_SHOWN]
     rows = [
-        (each.job, each.what, duration(each.value), f"usually {duration(each.normal.median)}")
-        for each in analysis.outliers[:OUTLIERS_SHOWN]
+        (each.job, span_of(each.what), duration(each.value), f"usually {duration(each.normal.median)}")
+        for each in outliers
     ]
     rows += [
         (
             each.app or each.system,
-            each.what,
+            span_of(each.what),
             duration(each.after.median),
             f"was {duration(each.before.median)}",
         )
-        for each in analysis.drifts[:OUTLIERS_SHOWN]
+        for each in drifts
     ]
-    return ["out of line", *columns(rows, right=(2,), indent=_INDENT)] if rows else []
+    if not rows:
+        return []
+    left = len(analysis.outliers) + len(analysis.drifts) - len(rows)
+    more = [f"{_INDENT}and {left:,} more: `--json` has all"] if left else []
+    return ["out of line", *columns(rows, right=(2,), indent=_INDENT, width=width), *more]
 
 
 def _notes(analysis: Analysis) -> list[str]:
     """What was wrong with the data, one line for each job, and what could not be read at all."""
     noted = [f"{job.id}: {note}" for job in analysis.profile.jobs for note in job.notes[:1]]
-    lines = [f"{_INDENT}{printable(text)}" for text in (*analysis.problems, *noted)]
+    first = (text.partition("\n")[0] for text in (*analysis.problems, *noted))  # hints are said elsewhere
+    lines = [f"{_INDENT}{printable(text)}" for text in first]
     left = len(lines) - NOTES_SHOWN
     more = [f"{_INDENT}and {left} more"] if left > 0 else []
     return ["notes", *lines[:NOTES_SHOWN], *more] if lines else []

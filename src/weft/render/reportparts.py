@@ -9,7 +9,7 @@ from weft.core.critical import waited_for
 from weft.core.groups import totals
 from weft.core.jobtable import PHASES, RUNNER_SPANS
 from weft.core.quantities import count, duration, moment
-from weft.render import casemap, charts, plots, series
+from weft.render import casemap, charts, gains, plots, series
 from weft.render.palette import HEATS, VARIABLES, named, word
 from weft.render.reportrows import (
     Part,
@@ -18,7 +18,6 @@ from weft.render.reportrows import (
     grouped,
     listed,
     problems,
-    stretch_word,
     strip,
     transfers,
     unusual,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from weft.core.analysis import Analysis
 
 CONCERNED_LISTED = 5
+WAITED_LISTED = 8
 LEAST_NAMED = 0.01
 """The share of time from which a phase is one of the largest parts of what went by."""
 LEAST_SEEN = 0.003
@@ -53,8 +53,7 @@ def key(amounts: Mapping[str, float], *, lines: bool = False) -> list[Part]:
     order = [*(phase.value for phase in PHASES), *RUNNER_SPANS]
     known = [name for name in order if name in there]
     return [
-        {"name": named(name), "word": stretch_word(name), "line": lines and name in RUNNER_SPANS}
-        for name in known
+        {"name": named(name), "word": word(name), "line": lines and name in RUNNER_SPANS} for name in known
     ]
 
 
@@ -74,14 +73,14 @@ def headline(analysis: Analysis) -> Part:
     facts += [("charged", f"{su:,.2f} SU" if su < 100 else f"{su:,.0f} SU")] if su is not None else []
     found = totals(jobs)
     amounts = dict(found.filter(found["within"] == "").select("phase", "total_s").iter_rows())
-    idle = found.filter(~found["phase"].is_in(["RUNNING", "CASES"]) & (found["share"] >= LEAST_NAMED))
-    idle = idle.sort("share", descending=True).head(2)
+    beside = found.filter(~found["phase"].is_in(["RUNNING", "CASES"]) & (found["share"] >= LEAST_NAMED))
+    largest = beside.sort("share", descending=True).head(2)
     return {
         "when": _when(jobs),
         "facts": facts,
         "overhead": profile.totals.overhead if profile.totals.jobs else None,
         "without": "any case running" if cases else "the app running",
-        "mostly": [(word(name), part) for name, part in idle.select("phase", "share").iter_rows()],
+        "mostly": [(word(name), part) for name, part in largest.select("phase", "share").iter_rows()],
         "strip": strip(amounts),
         "key": key(amounts),
     }
@@ -98,15 +97,13 @@ def findings(analysis: Analysis) -> list[Part]:
     """Each with its gain in words, and with the first of its jobs."""
     found = []
     for each in analysis.findings:
-        gains = [duration(each.gain_s)] if each.gain_s else []
-        gains += [f"{each.gain_su:,.2f} SU"] if each.gain_su else []
-        verb = "would save" if each.remedies else "cost"
+        worth = " and ".join(gains.amounts(each))
         listed, more = each.jobs[:CONCERNED_LISTED], len(each.jobs) - CONCERNED_LISTED
         found.append(
             {
                 "finding": each,
                 "severity": each.severity.value,
-                "gain": f"{verb} about {' and '.join(gains)}" if gains else "",
+                "gain": f"{gains.verb(each)} about {worth}" if worth else "",
                 "jobs": listed,
                 "more": more,
             }
@@ -119,15 +116,14 @@ def waited(analysis: Analysis) -> Part | None:
     if not analysis.waited:
         return None
     amounts = waited_for(analysis.waited)
+    rows = [(word(name), named(name), seconds) for name, seconds in amounts.items() if seconds >= 0.5]
     path = series.path(analysis.waited)
     return {
         "chart": drawn(charts.waited(path, VARIABLES), "waited"),
         "pauses": len(path.pauses),
         "left_out": sum(missing for _, missing in path.pauses),
         "key": key(amounts),
-        "rows": [
-            (stretch_word(name), named(name), seconds) for name, seconds in amounts.items() if seconds >= 0.5
-        ][:8],
+        "rows": rows[:WAITED_LISTED],
         "whole": sum(amounts.values()) or 1.0,
         "jobs": len({each.job for each in analysis.waited if each.job}),
         "binned": len(analysis.waited) > series.STRETCHES,

@@ -33,18 +33,14 @@ def strip(amounts: Mapping[str, float]) -> list[Part]:
     return [
         {
             "name": named(name),
-            "word": stretch_word(name),
+            "word": word(name),
             "seconds": seconds,
             "percent": round(100 * seconds / whole, 3),
-            "wide": 8.2 * len(stretch_word(name)) + 24 < 880 * seconds / whole,
+            "wide": 8.2 * len(word(name)) + 24 < 880 * seconds / whole,
         }
         for name, seconds in amounts.items()
         if whole and seconds >= LEAST_DRAWN * whole
     ]
-
-
-def stretch_word(name: str) -> str:
-    return word(name) if name and name != "OTHER" else "no job under way"
 
 
 def forecast(analysis: Analysis) -> Part | None:
@@ -171,7 +167,8 @@ def unusual(analysis: Analysis) -> Part | None:
         )
         for each in analysis.drifts[:UNUSUAL_LISTED]
     ]
-    return {"outliers": out, "drifts": drifts, "more": len(analysis.outliers) - len(out)}
+    more = {"more": len(analysis.outliers) - len(out), "more_drifts": len(analysis.drifts) - len(drifts)}
+    return {"outliers": out, "drifts": drifts, **more}
 
 
 def _usual(column: str, normal: Baseline) -> str:

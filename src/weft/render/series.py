@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from weft.core.jobtable import INTO, PHASES, seconds_of
 from weft.model import Phase
+from weft.render.text import squeezed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -122,11 +123,8 @@ def distinct(texts: Iterable[str], width: int) -> dict[str, str]:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text with its middle left out where it is longer than this."""
-    if len(text) <= width:
-        return text
-    head = (width - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+    """The text with its middle left out where it is longer than this, for what need not be ASCII."""
+    return squeezed(text, width, "…")
 
 
 def wall(jobs: pl.DataFrame) -> float:
@@ -249,12 +247,8 @@ def _passed(moments: pl.Series, edges: Sequence[float]) -> list[float]:
 
     # From the first edge: sums of seconds since the epoch would lose the fractions.
     ordered = (moments - edges[0]).sort()
-    sums = [0.0, *ordered.cum_sum()[:]] if len(ordered) < 2 else None
     places = ordered.search_sorted(pl.Series([edge - edges[0] for edge in edges]), side="right").to_list()
-    running = (
-        pl.concat([pl.Series(ordered.name, [0.0]), ordered.cum_sum()]) if sums is None else pl.Series(sums)
-    )
-    added = running.gather(places).to_list()
+    added = pl.concat([pl.Series([0.0]), ordered.cum_sum()]).gather(places).to_list()
     return [
         place * (edge - edges[0]) - total for place, edge, total in zip(places, edges, added, strict=True)
     ]

@@ -11,16 +11,28 @@ from weft.store.folder import StudyFolder
 
 WIDTH = 80
 GAP = "  "
+NAME_LEAST = 8
+"""Where there is less room, a name says nothing."""
 
 
-def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = (), indent: str = "") -> list[str]:
-    """Rows of cells as lines, each column as wide as its widest cell; ``right`` are aligned to the right."""
+def columns(
+    rows: Sequence[Sequence[str]], right: Iterable[int] = (), indent: str = "", width: int | None = None
+) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell; ``right`` are aligned to the right.
+
+    Where a line would be wider than ``width``, the first cells, which are names, give way to the figures.
+    """
     if not rows:
         return []
-    widths = [max(len(cell) for cell in cells) for cells in zip(*rows, strict=True)]
+    cells_of = [[on_a_line(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in cells) for cells in zip(*cells_of, strict=True)]
+    if width is not None:
+        room = width - len(indent) - sum(len(GAP) + each for each in widths[1:])
+        widths[0] = min(widths[0], max(NAME_LEAST, room))
     to_right = set(right)
     lines = []
-    for row in rows:
+    for name, *figures in cells_of:
+        row = [squeezed(name, widths[0]), *figures]
         cells = [
             cell.rjust(width) if place in to_right else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -34,6 +46,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() or sign == "\n" else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def on_a_line(text: str) -> str:
+    """The same without a line end, which is spelt out too."""
+    return printable(text).replace("\n", "\\n")
+
+
+def squeezed(text: str, width: int, mark: str = "...") -> str:
+    """The text with its middle left out where it is longer than this: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    left = max(0, width - len(mark))
+    return text[: left // 2] + mark[:width] + text[len(text) - (left - left // 2) :]
 
 
 def cut(text: str, width: int) -> str:

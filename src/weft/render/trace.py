@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from weft.core.jobtable import INTO
-from weft.core.jobtime import JobProfile, Span
+from weft.core.jobprofile import JobProfile, Span
+from weft.core.transfers import DURING
 from weft.model import Phase
 from weft.render.palette import word
 
@@ -23,7 +23,6 @@ JOBS_TRACED = 2000
 """Jobs with a track of their own; counters are of these."""
 _JOBS, _COUNTERS = 1, 2
 """Processes, as the format calls groups of tracks."""
-_MOVED_IN = dict(zip(INTO, (Phase.STAGING_INPUTS.value, Phase.ARCHIVING.value), strict=True))
 
 Event = dict[str, Any]
 
@@ -104,7 +103,7 @@ def _transfers(job: JobProfile, phase: Span, track: int, start: float) -> Iterat
         return
     at, last = _micro(phase.start, start), _micro(phase.end, start)
     for each in job.transfers:
-        if _MOVED_IN.get(each.into) != phase.name:
+        if DURING.get(each.into) != phase.name:
             continue
         args = {"files": each.files, "bytes": each.bytes}
         for name, seconds in (

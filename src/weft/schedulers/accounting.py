@@ -18,6 +18,7 @@ from statistics import median_low
 
 from weft.core import events as ev
 from weft.core.events import AnyEvent
+from weft.core.quantities import count
 from weft.errors import BackendError, WeftError
 from weft.model import Kind, Outcome, Phase
 from weft.schedulers.sacctrows import Row, rows
@@ -36,24 +37,19 @@ OUTCOMES: Mapping[State, Outcome] = {
 """How a job ended, by how it stands."""
 
 COLUMNS = (
-    *(
-        "JobID",
-        "JobIDRaw",
-        "JobName",
-        "Cluster",
-        "Account",
-        "Partition",
-        "Submit",
-        "Eligible",
-        "Start",
-        "End",
-    ),
-    *("Elapsed", "ElapsedRaw", "State", "ExitCode", "NNodes", "AllocNodes", "AllocCPUS", "NCPUS", "ReqCPUS"),
-    *("ReqMem", "MaxRSS", "TotalCPU", "Timelimit", "TimelimitRaw", "NodeList", "Suspended", "Reason"),
+    *("JobID", "JobIDRaw", "JobName", "Cluster", "Account", "Partition", "Submit"),
+    *("Eligible", "Start", "End", "Elapsed", "ElapsedRaw", "State", "ExitCode"),
+    *("NNodes", "AllocNodes", "AllocCPUS", "NCPUS", "ReqCPUS", "ReqMem", "MaxRSS"),
+    *("TotalCPU", "Timelimit", "TimelimitRaw", "NodeList", "Suspended", "Reason"),
 )
 """What is asked of sacct, as far as it knows it."""
 AT_ONCE = 300
 """Jobs in one question."""
+APART = 86_400.0
+"""Seconds between the end of a run and the submission of the next, from which on it is no requeued job but another.
+
+A cluster that was set up anew may count its jobs from 1 again.
+"""
 PATIENCE = 300.0
 """Seconds for sacct to answer: accounts of years take long."""
 _TIMES = ("Submit", "Eligible", "Start", "End")
@@ -104,6 +100,7 @@ def ask(ids: Iterable[str] = (), since: float | None = None, user: str = "") -> 
         )
     known = {word.lower() for word in _sacct("--helpformat").split()}
     question = ["--parsable2", f"--format={','.join(name for name in COLUMNS if name.lower() in known)}"]
+    question.append("--duplicates")  # else it keeps the earlier runs of a requeued job to itself
     if asked:
         parts = [asked[start : start + AT_ONCE] for start in range(0, len(asked), AT_ONCE)]
         return "".join(_sacct(*question, f"--jobs={','.join(part)}") for part in parts)
@@ -118,7 +115,10 @@ def ask(ids: Iterable[str] = (), since: float | None = None, user: str = "") -> 
 
 
 def _runs(told: Sequence[Row]) -> list[Row]:
-    """The rows of one job, one for each time it ran, oldest first; what was told of a run before is left out."""
+    """The rows of one job, one for each time it ran, oldest first; what was told of a run before is left out.
+
+    Of several jobs that had the same number, the last one, as sacct itself tells.
+    """
     runs: list[Row] = []
     ordered = sorted(told, key=lambda row: (row.time("Submit") or 0.0, _started(row) or 0.0))
     for row in ordered:
@@ -126,9 +126,17 @@ def _runs(told: Sequence[Row]) -> list[Row]:
         if before is not None and _started(before) in (_started(row), None):
             if _ended(row) or not _ended(before):
                 runs[-1] = row
+        elif before is not None and _is_another(before, row):
+            runs = [row]
         else:
             runs.append(row)
     return runs
+
+
+def _is_another(before: Row, row: Row) -> bool:
+    """Is this no later run of the job that this row is of?"""
+    ended, submitted = before.time("End"), row.time("Submit")
+    return ended is not None and submitted is not None and submitted - ended > APART
 
 
 def _started(row: Row) -> float | None:
@@ -137,13 +145,8 @@ def _started(row: Row) -> float | None:
     start = row.time("Start")
     if state is State.QUEUED and row.text("State").upper() != "REQUEUED":
         return None
-    if (
-        start is None
-        and _ended(row)
-        and (end := row.time("End"))
-        and (took := row.span("ElapsedRaw", "Elapsed"))
-    ):
-        return end - took
+    if start is None and _ended(row) and (end := row.time("End")) and row.span("ElapsedRaw", "Elapsed"):
+        return end - _lasted(row)
     never = state is State.CANCELLED and start == row.time("End") and not row.span("ElapsedRaw", "Elapsed")
     return None if never else start
 
@@ -159,8 +162,13 @@ def _asked(rows: Sequence[Row]) -> float:
 
 
 def _so_far(row: Row, start: float) -> float:
-    """Until when a job that has started, and is not over, is known to have been there."""
-    return start + (row.span("ElapsedRaw", "Elapsed") or 0.0) + (row.span("Suspended") or 0.0)
+    """Until when a job that has started is known to have been there."""
+    return start + _lasted(row)
+
+
+def _lasted(row: Row) -> float:
+    """Seconds from its start to its end, or to now; what Slurm calls elapsed is without those of a suspension."""
+    return (row.span("ElapsedRaw", "Elapsed") or 0.0) + (row.span("Suspended") or 0.0)
 
 
 def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row], now: float) -> list[AnyEvent]:
@@ -171,18 +179,6 @@ def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row], now: float) -> l
         return []
     made, until = phases[0][1], phases[-1][1]
     outcome = _outcome(last, steps)
-    planned = ev.JobPlanned(
-        at=made,
-        by="slurm",
-        job=job,
-        kind=Kind.CASES,
-        backend="slurm",
-        cases=[],
-        revision="",
-        minutes=last.minutes() or None,
-        name=last.text("JobName"),
-        given=_allotment(last),
-    )
     if outcome is None:
         start = _started(last)
         until = max(until, _so_far(last, start) if start else now)
@@ -197,7 +193,8 @@ def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row], now: float) -> l
         memory=max((row.size("MaxRSS") or 0 for row in (*runs, *steps)), default=0),
         notes=notes,
     )
-    facts: list[AnyEvent] = [planned, ev.JobSubmitted(at=made, by="slurm", job=job, native=last.job), account]
+    submitted = ev.JobSubmitted(at=made, by="slurm", job=job, native=last.job)
+    facts: list[AnyEvent] = [_planned(job, last, made), submitted, account]
     if outcome is None:
         return facts
     why = "" if outcome is Outcome.FINISHED else _why(last)
@@ -206,6 +203,21 @@ def _facts(job: str, runs: Sequence[Row], steps: Sequence[Row], now: float) -> l
         ev.JobGone(at=until, by="slurm", job=job, outcome=outcome, word=last.text("State"), why=why),
         ev.JobEnded(at=until, by="slurm", job=job, outcome=outcome, why=why),
     ]
+
+
+def _planned(job: str, row: Row, made: float) -> ev.JobPlanned:
+    return ev.JobPlanned(
+        at=made,
+        by="slurm",
+        job=job,
+        kind=Kind.CASES,
+        backend="slurm",
+        cases=[],
+        revision="",
+        minutes=row.minutes() or None,
+        name=row.text("JobName"),
+        given=_allotment(row),
+    )
 
 
 def _outcome(last: Row, steps: Iterable[Row]) -> Outcome | None:
@@ -247,7 +259,8 @@ def _phases(runs: Sequence[Row], steps: Sequence[Row]) -> tuple[Phases, list[str
     for number, row in enumerate(runs, 1):
         phases += _of_run(row, steps if number == len(runs) else (), notes, last=number == len(runs))
     if len(runs) > 1:
-        notes.append(f"it was requeued, and ran {len(runs)} times")
+        ran = sum(_started(row) is not None for row in runs)
+        notes.append(f"it was requeued, and ran {count(ran, 'time')}")
     if strange := [row for row in runs if state_of(row.text("State")) is State.UNKNOWN]:
         notes.append(f"its state {strange[0].text('State')!r} is not known: it counts as under way")
     if strange_times := [name for name in _TIMES if any(row.strange(name) for row in runs)]:
@@ -290,11 +303,12 @@ def _of_run(row: Row, steps: Sequence[Row], notes: list[str], *, last: bool) -> 
 
 def _end(row: Row, steps: Sequence[Row], phases: Phases, notes: list[str]) -> float | None:
     """When a run that is over ended; of what is known, the latest, if it is not told."""
-    end, took = row.time("End"), row.span("ElapsedRaw", "Elapsed")
+    end = row.time("End")
     if end is not None or not phases:
         return end
     notes.append("when it ended is not told: taken from how long it took, or from what is told last")
-    latest = phases[-1][1] + (took or 0.0) if phases[-1][0] is Phase.RUNNING else phases[-1][1]
+    phase, began = phases[-1]
+    latest = _so_far(row, began) if phase is Phase.RUNNING else began
     return max([latest, *(at for step in steps if (at := step.time("End")))])
 
 

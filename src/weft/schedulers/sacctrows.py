@@ -91,7 +91,9 @@ def rows(text: str) -> Iterator[Row | str]:
     """The rows of a table, or of several one after the other; in the place of what is none, a sentence why."""
     columns: list[str] = []
     padded = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(
+        text.split("\n"), 1
+    ):  # not splitlines: names have what breaks lines elsewhere
         cells = [cell.strip() for cell in line.strip("\ufeff\r").split("|")]
         names = [cell.lower() for cell in cells]
         if (

@@ -15,15 +15,24 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.core.jobtable import schema
+from weft.core.jobtable import KINDS
 from weft.errors import FolderError, StudyLocked, UsageError, WeftError
 from weft.home import home
 from weft.store.folder import disk_problem
-from weft.store.historyrows import affinity, insert, known_by, quoted, rows, table, to_keep
+from weft.store.historyrows import (
+    KNOWN_BY,
+    Columns,
+    affinity,
+    insert,
+    known_by,
+    quoted,
+    table,
+    to_keep,
+)
 from weft.store.lease import Lease
 from weft.store.resultfile import load_polars
 
@@ -77,22 +86,35 @@ class History:
             self._connection.close()
             self._connection = None
 
-    def keep(self, jobs: polars.DataFrame) -> int:
+    def keep(self, jobs: polars.DataFrame | Columns) -> int:
         """Keep those of these jobs that are over, and say how many; those that are known are brought up to date.
 
-        All is written, or after a failure some whole part of it.
+        All is written, or after a failure some whole part of it. Of mere columns it does without polars.
         """
-        told = to_keep(jobs)
-        if told.is_empty():
-            return 0
-        statement = insert()
+        statement, kept = insert(), 0
         with self._guarded():
-            connection = self._connect(create=True)
-            for part in told.iter_slices(AT_ONCE):
+            for part in _parts(jobs):
+                rows = to_keep(part)
+                if not rows:
+                    continue
+                connection = self._connect(create=True)
                 with self._transaction(connection):
                     self._prepare(connection)
-                    connection.executemany(statement, rows(part))
-        return len(told)
+                    connection.executemany(statement, rows)
+                kept += len(rows)
+        return kept
+
+    def knows(self, **exactly: str) -> bool:
+        """Is there a job with exactly these texts, by column? Tells without polars whether to read is worth it."""
+        with self._guarded():
+            if not self.path.exists():
+                return False
+            connection = self._connect()
+            if not exactly.keys() <= self._columns(connection):
+                return False
+            where = " AND ".join(f'"{name}" = ?' for name in exactly)
+            query = f"SELECT 1 FROM jobs WHERE {where} LIMIT 1"  # noqa: S608  # as below
+            return bool(self._waiting(connection, query, [*exactly.values()]))
 
     def jobs(
         self,
@@ -115,7 +137,7 @@ class History:
                 return table([], [])[0]
             connection = self._connect()
             there = self._columns(connection)
-            names = [name for name in schema() if name in there]
+            names = [name for name in KINDS if name in there]
             if not names:
                 return table([], [])[0]
             query = f"SELECT {quoted(names)} FROM jobs{where} ORDER BY start, job"  # noqa: S608  # names are ours
@@ -186,7 +208,7 @@ class History:
         if not there:
             connection.execute('CREATE TABLE jobs ("key" TEXT PRIMARY KEY)')
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        for name, kind in schema().items():
+        for name, kind in KINDS.items():
             if name not in there:
                 connection.execute(f'ALTER TABLE jobs ADD COLUMN "{name}" {affinity(kind)}')
 
@@ -281,7 +303,7 @@ class History:
         return DamagedHistory(what, where=str(self.path), hint=hint)
 
 
-def remember(jobs: polars.DataFrame, path: Path | None = None) -> str:
+def remember(jobs: polars.DataFrame | Columns, path: Path | None = None) -> str:
     """Keep these jobs in the history; a warning if that could not be, else an empty text."""
     warning = ""
     for _ in range(2):  # after a damaged file, once more, into a new one
@@ -321,9 +343,24 @@ def in_short(problem: WeftError, so: str = "") -> str:
 
 def together(known: polars.DataFrame, told: polars.DataFrame) -> polars.DataFrame:
     """The jobs that the history knew and those told now, under way or over; each once, as it is told now."""
-    key = known_by().alias("key")
-    old = known.with_columns(key).join(told.select(key), on="key", how="anti").drop("key")
-    return load_polars().concat([old, told])  # type: ignore[no-any-return]
+    again = set(_keys(told))
+    pl = load_polars()
+    old = known.filter(pl.Series([key not in again for key in _keys(known)], dtype=pl.Boolean))
+    return pl.concat([old, told])  # type: ignore[no-any-return]
+
+
+def _parts(jobs: polars.DataFrame | Columns) -> Iterator[Columns]:
+    """So many jobs at a time."""
+    if isinstance(jobs, Mapping):
+        for first in range(0, len(jobs["outcome"]), AT_ONCE):
+            yield {name: values[first : first + AT_ONCE] for name, values in jobs.items()}
+    else:
+        for part in jobs.iter_slices(AT_ONCE):
+            yield part.to_dict(as_series=False)
+
+
+def _keys(jobs: polars.DataFrame) -> Iterator[str]:
+    return (known_by(*row) for row in jobs.select(KNOWN_BY).iter_rows())
 
 
 def _move_aside(path: Path) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from weft.core.jobtable import INTO, schema
+from weft.core.clocks import LATEST
+from weft.core.jobtable import INTO, KINDS, MOST, schema
 from weft.core.secrets import masked
 from weft.store.resultfile import load_polars
 
@@ -18,80 +20,54 @@ TEXT_KEPT = 300
 """Characters of a message that are kept."""
 LISTED = 20
 """Entries of a list that are kept."""
-LARGEST = 2.0**53
-"""No figure of a job is larger, and sums of such figures are still exact."""
-LATEST = 4_102_444_800.0
-"""No job begins or ends later: it is the year 2100."""
-_MESSAGES = ("why", "word")
-_USER, _QUERY = r"//[^/@]*@", r"[?#].*$"
+_MESSAGES = {"why": slice(TEXT_KEPT), "word": slice(TEXT_KEPT), "tail": slice(-TEXT_KEPT, None)}
+"""Messages, and what is kept of each."""
+_USER_OR_QUERY = re.compile(r"(?<=//)[^/@]*@|[?#].*$")
 """What an address may have besides the place: a user with a password, a query with a token."""
 
-
-def to_keep(jobs: polars.DataFrame) -> polars.DataFrame:
-    """What is kept of those that are over, with the key of each."""
-    pl = load_polars()
-    over = jobs.filter(pl.col("outcome").fill_null("") != "")
-    told = over.select(
-        pl.col(name) if name in over.columns else pl.lit(None, kind).alias(name)
-        for name, kind in schema().items()
-    )
-    short = pl.element().str.head(TEXT_KEPT)
-    place = pl.element().str.replace(_USER, "//").str.replace(_QUERY, "")
-    addresses = pl.col("sources").list.eval(place)
-    messages = [_without_secrets(told[name]) for name in (*_MESSAGES, "tail")]
-    lists = [name for name, kind in schema().items() if isinstance(kind, pl.List)]
-    kept: polars.DataFrame = (
-        told.with_columns(addresses, *messages)
-        .select(
-            known_by().alias("key"),
-            pl.col("*").exclude(*_MESSAGES, "tail", *lists),
-            *(pl.col(name).str.head(TEXT_KEPT) for name in _MESSAGES),
-            pl.col("tail").str.tail(TEXT_KEPT),
-            *(pl.col(name).list.head(LISTED).list.eval(short) for name in lists),
-        )
-        .select("key", *schema())
-    )
-    return kept
+Columns = Mapping[str, Sequence[Any]]
+"""The table of jobs as ``core/jobtable.columns`` gives it; a column that is not there is null."""
+KNOWN_BY = ("backend", "native", "system", "job")
+"""The columns that tell which job it is."""
 
 
-def _without_secrets(texts: polars.Series) -> polars.Series:
-    """Each text once, since jobs often say the same."""
-    found = {text: text and masked(text) for text in texts.unique()}
-    return texts.replace_strict(found, return_dtype=texts.dtype) if len(texts) else texts
+def to_keep(told: Columns) -> list[tuple[Any, ...]]:
+    """The rows of those jobs that are over, as the database takes them: the key of each, then ``KINDS``."""
+    over = [place for place, outcome in enumerate(told["outcome"]) if outcome]
+    kept: dict[str, list[Any]] = {
+        name: [told[name][place] for place in over] if name in told else [None] * len(over) for name in KINDS
+    }
+    keys = list(map(known_by, *(kept[name] for name in KNOWN_BY)))
+    for name, kind in KINDS.items():
+        if name in _MESSAGES:
+            kept[name] = _without_secrets(kept[name], _MESSAGES[name])
+        elif kind is list:
+            kept[name] = [value if value is None else _listed(name, value) for value in kept[name]]
+    return list(zip(keys, *kept.values(), strict=True))
 
 
-def known_by() -> polars.Expr:
+def _without_secrets(texts: Sequence[str | None], part: slice) -> list[str | None]:
+    """This part of each text; each is masked once, since jobs often say the same."""
+    found = {text: text and masked(text)[part] for text in set(texts)}
+    return [found[text] for text in texts]
+
+
+def _listed(name: str, texts: Sequence[str]) -> str:
+    """The beginning of a list, as JSON."""
+    first = texts[:LISTED]
+    if name == "sources":
+        first = [_USER_OR_QUERY.sub("", text) for text in first]
+    return msgspec.json.encode([text[:TEXT_KEPT] for text in first]).decode()
+
+
+def known_by(backend: str | None, native: str | None, system: str | None, job: str | None) -> str:
     """By which a job is known, whoever tells of it: the service's id of it where that is its alone for ever."""
-    pl = load_polars()
-    backend, native, system, job = (
-        pl.col(name).fill_null("") for name in ("backend", "native", "system", "job")
-    )
-    known = (
-        pl.when((backend == "tapis") & (native != ""))
-        .then(native)
-        .when((backend == "slurm") & (native != ""))
-        .then(pl.format("{}/{}", system, native))  # each cluster counts for itself
-        .otherwise(job)
-    )
-    key: polars.Expr = pl.format("{}/{}", backend, known)
-    return key
-
-
-def rows(part: polars.DataFrame) -> list[tuple[Any, ...]]:
-    """The rows as the database takes them."""
-    pl = load_polars()
-    encode = msgspec.json.encode
-    lists = [
-        pl.Series(
-            each.name,
-            [value if value is None else encode(value).decode() for value in each.to_list()],
-            pl.String,
-        )
-        for each in part.iter_columns()
-        if isinstance(each.dtype, pl.List)
-    ]
-    rows: list[tuple[Any, ...]] = part.with_columns(lists).rows()
-    return rows
+    known = job or ""
+    if native and backend == "tapis":
+        known = native
+    elif native and backend == "slurm":
+        known = f"{system or ''}/{native}"  # each cluster counts for itself
+    return f"{backend or ''}/{known}"
 
 
 def insert() -> str:
@@ -100,7 +76,7 @@ def insert() -> str:
     The row that knows of cases wins, else the new one; it takes from the other what it lacks. Phases are never mixed:
     each telling of them is one whole.
     """
-    names = ["key", *schema()]
+    names = ["key", *KINDS]
     wins = "(COALESCE(excluded.cases, 0) > 0 OR COALESCE(jobs.cases, 0) = 0)"
     changes = ", ".join(
         f'"{name}" = CASE WHEN {wins} THEN {_either(name, "excluded", "jobs")}'
@@ -135,14 +111,14 @@ def table(names: list[str], found: list[tuple[Any, ...]]) -> tuple[polars.DataFr
     odd = {
         place
         for name, values in zip(names, zip(*found, strict=True), strict=False)
-        for place in _odd(values, types[name])
+        for place in _odd(values, KINDS[name])
     }
     fitting = [row for place, row in enumerate(found) if place not in odd] if odd else found
     if not fitting:
         return pl.DataFrame(schema=types), len(found)
-    kinds = {name: _stored(types[name]) for name in names}
+    kinds = {name: _STORED[KINDS[name]] for name in names}
     stored = pl.DataFrame(fitting, schema=kinds, orient="row").filter(_sensible(names))
-    lists = {name: _lists(stored[name]) for name in names if isinstance(types[name], pl.List)}
+    lists = {name: _lists(stored[name]) for name in names if KINDS[name] is list}
     made: polars.DataFrame = stored.with_columns(**lists).select(
         pl.col(name).cast(kind) if name in names else pl.lit(None, kind).alias(name)
         for name, kind in types.items()
@@ -150,14 +126,13 @@ def table(names: list[str], found: list[tuple[Any, ...]]) -> tuple[polars.DataFr
     return made, len(found) - len(made)
 
 
-def _odd(values: tuple[Any, ...], kind: Any) -> Iterator[int]:
+def _odd(values: tuple[Any, ...], kind: type) -> Iterator[int]:
     """The places of values that are of no type that this column has."""
-    pl = load_polars()
-    types: dict[Any, set[type]] = {pl.String(): {str}, pl.Float64(): {float, int}}
-    known = types.get(_stored(kind), {int}) | {type(None)}
+    stored = _STORED[kind]
+    known = {stored, type(None), *({int} if stored is float else ())}
     if not known.issuperset(map(type, values)):
         yield from (place for place, value in enumerate(values) if type(value) not in known)
-    if isinstance(kind, pl.List):
+    if kind is list:
         wrong = {text for text in set(values) if type(text) is str and text and _list(text) is None}
         yield from (place for place, text in enumerate(values) if text in wrong) if wrong else ()
 
@@ -165,10 +140,9 @@ def _odd(values: tuple[Any, ...], kind: Any) -> Iterator[int]:
 def _sensible(names: list[str]) -> polars.Expr:
     """Is every figure of a row one that a job may have? What nobody knows may be anything."""
     pl = load_polars()
-    types = schema()
     bounds = {"start": (0.0, LATEST), "end": (0.0, LATEST), "open": (0, 1)}
-    figures = [name for name in names if _stored(types[name]) != pl.String()]
-    within = (pl.col(name).is_between(*bounds.get(name, (-LARGEST, LARGEST))) for name in figures)
+    figures = [name for name in names if _STORED[KINDS[name]] is not str]
+    within = (pl.col(name).is_between(*bounds.get(name, (-MOST, MOST))) for name in figures)
     fit: polars.Expr = pl.all_horizontal(True, *(each.fill_null(True) for each in within))
     return fit
 
@@ -188,16 +162,13 @@ def _list(text: str | None) -> list[str] | None:
         return None
 
 
-def _stored(kind: Any) -> Any:
-    """The type that a column has in the database."""
-    pl = load_polars()
-    return {pl.Boolean(): pl.Int64()}.get(kind, pl.String() if isinstance(kind, pl.List) else kind)
+_STORED: Mapping[type, type] = {str: str, list: str, float: float, int: int, bool: int}
+"""What the database holds for what a column holds."""
 
 
-def affinity(kind: Any) -> str:
+def affinity(kind: type) -> str:
     """The type of a column as the database says it."""
-    pl = load_polars()
-    return {pl.String(): "TEXT", pl.Float64(): "REAL"}.get(_stored(kind), "INTEGER")
+    return {str: "TEXT", float: "REAL", int: "INTEGER"}[_STORED[kind]]
 
 
 def quoted(names: list[str]) -> str:

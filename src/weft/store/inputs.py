@@ -14,6 +14,7 @@ import json
 import os
 import posixpath
 import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -81,8 +82,7 @@ class Folder:
         return sorted(files, key=natural)
 
     def shared(self, pattern: str) -> list[str]:
-        """Return the files and folders that an entry of ``shared`` stands for; absolute ones may lie
-        anywhere.
+        """Return the files and folders that an entry of ``shared`` stands for; absolute ones may lie anywhere.
 
         Raises:
             WeftError: there are none.
@@ -136,7 +136,7 @@ class Folder:
         if not full.is_file():
             raise WeftError(f"`{path}` is not a regular file", hint="only files can be given to a job")
         if not os.access(full, os.R_OK):
-            raise WeftError(f"`{path}` cannot be read", hint=f"chmod +r {path}")
+            raise WeftError(f"`{path}` cannot be read", hint=f"chmod -- +r {shlex.quote(str(full))}")
 
     def _below(self, folder: str, room: int) -> list[str]:
         """All files below a folder, links followed as long as they stay inside and run in no circle."""
@@ -230,8 +230,7 @@ def _check_name(path: str) -> None:
 
 
 def digests(study: Study, cache_path: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """Return the SHA-256 of every file that the study names, by its path; files in a shared folder one by
-    one.
+    """Return the SHA-256 of every file that the study names, by its path; files in a shared folder one by one.
 
     Raises:
         StudyFileError: a file is gone or cannot be read.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 from weft.store.folder import disk_problem
-from weft.store.studyedit import must_be_writable
+from weft.store.studyedit import put_in_place
 
 _ENDS = re.compile(rb"\r+(\n|\Z)")
 
@@ -17,23 +15,13 @@ def end_lines(file: Path) -> None:
     """End the lines of a script as a shell wants them; a link to it stays a link, and its mode stays.
 
     Raises:
-        FolderError: it cannot be written: nothing has changed.
+        FolderError: it cannot be read or written: nothing has changed.
     """
-    must_be_writable(file)
-    real = file.resolve()
-    aside = real.with_name(f".weft-{os.getpid()}.aside")
     try:
-        with aside.open("xb") as opened:
-            opened.write(_ENDS.sub(rb"\1", real.read_bytes()))
-            opened.flush()
-            os.fsync(opened.fileno())
-        shutil.copymode(real, aside)
-        aside.replace(real)
-    except FileExistsError as error:
-        raise disk_problem(error, aside) from error
+        data = file.read_bytes()
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise disk_problem(error, file) from error
+    put_in_place(file, _ENDS.sub(rb"\1", data))
 
 
 def make_executable(file: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,19 +112,39 @@ def replace(file: Path, text: str) -> None:
         StudyFileError: it would be none: nothing has changed.
         FolderError: it cannot be written.
     """
-    must_be_writable(file)
-    real = file.resolve()
-    aside = real.with_name(f".{real.stem}.{os.getpid()}.toml")
-    try:
-        with aside.open("w", encoding="utf-8", newline="") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        shutil.copymode(real, aside)
+
+    def look(aside: Path) -> None:
         try:
             load(aside)
         except StudyFileError as problem:
             raise StudyFileError([_about(file, aside, each) for each in problem.complaints]) from None
+
+    put_in_place(file, text.encode(), look)
+
+
+def put_in_place(file: Path, data: bytes, look: Callable[[Path], None] | None = None) -> None:
+    """Give a file this content, whole or not at all; a link to it stays a link, and its mode stays.
+
+    ``look`` is shown the new file beside the old one, and raises what speaks against it.
+
+    Raises:
+        FolderError: it cannot be written: nothing has changed.
+    """
+    must_be_writable(file)
+    real = file.resolve()
+    aside = real.with_name(f".weft-{os.getpid()}.aside")
+    try:
+        opened = aside.open("xb")  # a link that somebody has laid there is not followed
+    except OSError as error:
+        raise disk_problem(error, aside) from error
+    try:
+        with opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        shutil.copymode(real, aside)
+        if look is not None:
+            look(aside)
         aside.replace(real)
     except OSError as error:
         raise disk_problem(error, file) from error

@@ -1,7 +1,7 @@
-"""The facts about a study that its checklist is made on: files, scripts, machine, and what earlier cases took.
+"""The facts about a study that its checklist is made on: files, scripts, machine, and the past (``studypast.py``).
 
 Everything is looked at once and within bounds, since a run waits for it: files by their times and sizes, contents only
-where two files are equally large, of the journal and the outputs only the newest part.
+where two files are equally large.
 """
 
 from __future__ import annotations
@@ -13,26 +13,24 @@ import posixpath
 import re
 import shutil
 import stat
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import msgspec
 
-from weft.core.checks.base import Facts, File, Machine, Past, Role, Script, Stored
+from weft.core.checks.base import Facts, File, Machine, Role, Script, Stored
 from weft.core.checks.inputs import BROKEN, DAY
 from weft.core.checks.words import paths_in
 from weft.core.command import template_placeholders
-from weft.core.events import CaseEnded, decode
 from weft.core.revision import parameter_files
 from weft.errors import WeftError
-from weft.model import Outcome, Study
+from weft.model import Study
 from weft.store.folder import StudyFolder
 from weft.store.inputs import SKIPPED, case_name, template_texts
+from weft.store.studypast import past_in_history, past_of
 from weft.store.tomlfile import parse
 
 MOST_FILES = 20_000
@@ -48,8 +46,6 @@ LEAST_EQUAL = 1_000
 """Bytes below which nobody minds that a file is there twice."""
 MOST_EQUAL = 64_000_000
 """Bytes that are read in all to be sure that files are equal."""
-JOURNAL_BYTES = 4_000_000
-"""Of the journal's end that are read."""
 _SCRIPTS = frozenset({"", ".sh", ".bash", ".ksh", ".zsh"})
 
 
@@ -130,22 +126,22 @@ def _covers(entry: str) -> re.Pattern[str]:
 
 
 def _seen(study: Study, path: str, role: Role, entry: str) -> File:
-    full = os.path.join(study.folder, path)  # noqa: PTH118  # many files
+    return _looked_at(os.path.join(study.folder, path), path, role, entry)  # noqa: PTH118  # many files
+
+
+def _looked_at(full: str, path: str, role: Role, entry: str) -> File:
+    """The file that lies at ``full``, as a case sees it."""
     try:
         found = os.stat(full)  # noqa: PTH116
     except OSError as error:
         return File(path=path, role=role, entry=entry, wrong=error.strerror or "it is not there")
-    return _file(path, role, entry, found, os.access(full, os.R_OK))
-
-
-def _file(path: str, role: Role, entry: str, found: os.stat_result, readable: bool) -> File:
     return File(
         path=path,
         role=role,
         entry=entry,
         bytes=found.st_size,
         used=max(found.st_atime, found.st_mtime),
-        wrong="" if readable else "it cannot be read",
+        wrong="" if os.access(full, os.R_OK) else "it cannot be read",
     )
 
 
@@ -184,7 +180,7 @@ def _below(root: str, entry: str) -> Iterator[File]:
             elif each.is_symlink() and not os.path.exists(each.path):  # noqa: PTH110
                 yield File(path=path, role="shared", entry=entry, wrong=BROKEN)
             elif each.is_file():
-                yield _file(path, "shared", entry, each.stat(), os.access(each.path, os.R_OK))
+                yield _looked_at(each.path, path, "shared", entry)
 
 
 def _with_digests(files: Sequence[File], study: Study) -> Iterator[File]:
@@ -251,7 +247,7 @@ def _scripts(study: Study, files: Iterable[File]) -> Iterator[Script]:
         and not file.wrong
         and (posixpath.splitext(file.path)[1] in _SCRIPTS or file.path in named)
     )
-    for _, file in zip(range(MOST_SCRIPTS), wanted, strict=False):
+    for file in islice(wanted, MOST_SCRIPTS):
         with contextlib.suppress(OSError):
             yield _script(Path(study.folder, file.path), file.path)
 
@@ -332,93 +328,3 @@ def _purged(study: Study) -> Iterator[tuple[str, float]]:
                 days = purge_days(Address.parse(str(said)))
                 if days is not None:
                     yield f"tapis.{name}", days
-
-
-# The past
-
-
-def past_of(study: Study, folder: StudyFolder) -> Past:
-    """What the newest cases of the study took and left."""
-    ended = [case for case in _ended(folder.journal) if case.outcome is Outcome.FINISHED and not case.carried]
-    if not ended:
-        return Past()
-    walls = sorted(case.wall for case in ended)
-    printed = [case.printed or 0 for case in ended]
-    kept, each = _left(folder)
-    return Past(
-        cases=len(ended),
-        wall_s=median(walls),
-        wall_p95_s=walls[min(len(walls) - 1, int(0.95 * len(walls)))],
-        memory_bytes=max(case.memory for case in ended),
-        files=int(median(case.files for case in ended)),
-        kept=sum(case.kept for case in ended) if kept is None else kept,
-        output_bytes=each,
-        long_logs=sum(size > study.output.log_bytes for size in printed),
-        printed_bytes=max(printed),
-    )
-
-
-def past_in_history(study: Study) -> Past:
-    """What cases of earlier jobs took, by the user's history of studies of this name at this backend."""
-    import polars as pl
-
-    from weft.store.history import WHEN_FORETELLING, History
-
-    with contextlib.suppress(WeftError), History(patience=WHEN_FORETELLING, mends=False) as history:
-        jobs = history.jobs().filter(
-            (pl.col("study") == study.name) & (pl.col("backend") == study.backend) & (pl.col("recorded") > 0)
-        )
-        if jobs.is_empty():
-            return Past()
-        each = pl.col("case_s") / pl.col("recorded")
-        wall, longest, memory, cases, kept = jobs.select(
-            each.median(),
-            pl.col("longest_case_s").quantile(0.95),
-            pl.col("peak_memory_bytes").max(),
-            pl.col("recorded").sum().alias("cases"),
-            pl.col("files_kept").sum(),
-        ).row(0)
-        return Past(
-            cases=cases,
-            wall_s=wall or 0.0,
-            wall_p95_s=longest or 0.0,
-            memory_bytes=memory or 0,
-            kept=kept or 0,
-        )
-    return Past()
-
-
-def _ended(journal: Path) -> Iterator[CaseEnded]:
-    """Ends of cases in the last part of the journal."""
-    try:
-        with journal.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - JOURNAL_BYTES))
-            lines = file.read().split(b"\n")
-    except OSError:
-        return
-    for line in lines[:-1]:
-        if line.startswith(b'{"event":"CaseEnded"'):
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-                event = decode(line)
-                if isinstance(event, CaseEnded):
-                    yield event
-
-
-def _left(folder: StudyFolder) -> tuple[int | None, float]:
-    """Of the newest output ZIP: files besides logs, and its bytes for each case."""
-    for job in sorted(_names(folder.jobs), reverse=True)[:3]:
-        for path in folder.zips(job)[:1]:
-            with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-                entries = [name.partition("/") for name in archive.namelist()]
-                kept = sum(name not in ("stdout.txt", "stderr.txt") for _, _, name in entries)
-                cases = {case for case, _, _ in entries}
-                return kept, path.stat().st_size / len(cases) if cases else 0.0
-    return None, 0.0
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208
-    except OSError:
-        return []

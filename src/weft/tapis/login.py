@@ -27,6 +27,7 @@ from weft.tapis.tokens import NoTokens, claims
 __all__ = ["Login", "address", "forget", "latest", "log_in", "saved", "seek", "session"]
 
 ADDRESS_VARIABLE = "WEFT_TAPIS_URL"
+_IN_PERSON: dict[str, Any] = {"timeout": (10.0, 25.0), "retries": 1}
 _EXAMPLE = "it looks like https://designsafe.tapis.io"
 
 
@@ -235,8 +236,10 @@ def _delete_client(login: Login) -> str:
     return ""
 
 
-def session(base_url: str = "", client: Any = None) -> Session:
+def session(base_url: str = "", client: Any = None, *, in_person: bool = False) -> Session:
     """A session at an address (or where the user is logged in), or with a ``tapipy`` client that there is already.
+
+    ``in_person``: somebody sits and waits, so that a service which does not answer is given up within a minute.
 
     Raises:
         NotLoggedIn: There is no login, or it has expired and cannot be renewed.
@@ -261,7 +264,7 @@ def session(base_url: str = "", client: Any = None) -> Session:
         hint = f"`weft login {login.base_url}`, then go on"
         raise NotLoggedIn("the login has expired", where=login.base_url, hint=hint)
     made = _tapipy(login.base_url, login.tenant, login.access_token)
-    return Session(made, login=Renewal(login, _door))
+    return Session(made, login=Renewal(login, _door), **(_IN_PERSON if in_person else {}))
 
 
 def _door(base_url: str, token: str = "") -> Session:

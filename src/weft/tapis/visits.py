@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from weft.core.quantities import count
 from weft.model import Phase
 from weft.tapis.values import as_object, as_text, seconds
 
@@ -106,7 +107,7 @@ def oddities(entries: Iterable[Entry]) -> Iterator[str]:
     told = list(entries)
     blank = sum(1 for entry in told if not seconds(entry.get("created")))
     if blank:
-        yield f"{_events(blank)} of its history without a time that can be: passed over"
+        yield f"{count(blank, 'event')} of its history without a time that can be: passed over"
     strange = {kind for entry in told if (kind := as_text(entry.get("event"))) and kind not in KINDS}
     if strange:
         yield f"its history has events of a kind that weft does not know: {_some(strange)}"
@@ -156,8 +157,8 @@ def _forward(changes: list[_Change], ended: float, notes: list[str]) -> list[_Ch
     """The same in this order with times that never go back, none after the job's end."""
     late = sum(1 for each in changes if ended and each.at > ended + SKEW)
     if late:
-        notes.append(f"{_events(late)} of its history from after its end: taken as if it was then")
-    times = [min(each.at, ended + SKEW) if ended and each.at > ended + SKEW else each.at for each in changes]
+        notes.append(f"{count(late, 'event')} of its history from after its end: taken as if it was then")
+    times = [min(each.at, ended + SKEW) if ended else each.at for each in changes]
     for place in range(1, len(times)):
         back = times[place - 1] - times[place]
         if back <= 0:
@@ -219,10 +220,6 @@ def _begin(phases: Phases, made: float, notes: list[str]) -> None:
         phases[0] = (Phase.PENDING, min(made or phases[0][1], phases[0][1]))
     elif made and (not phases or made < phases[0][1]):
         phases.insert(0, (Phase.PENDING, made))
-
-
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count:,} events"
 
 
 def _some(words: Iterable[str], most: int = 3) -> str:

@@ -10,6 +10,7 @@ from msgspec import structs
 from weft.core.checks import TABLE, Check, Facts, Verdict, check
 from weft.core.checks.base import File, Machine, Past, Script, Stored
 from weft.core.checks.inputs import BROKEN, DAY
+from weft.core.margins import as_size, enough_memory, enough_minutes
 from weft.model import (
     Limits,
     Model,
@@ -94,6 +95,12 @@ FOUND: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("repeated-inputs", "WARN", {}, {"files": files(2, bytes=100_000, digest="d")}),
     ("repeated-inputs", OK, {}, {"files": files(2, bytes=99_999, digest="d")}),
     ("repeated-inputs", OK, {}, {"files": files(2, bytes=10**9)}),
+    (
+        "repeated-inputs",
+        OK,
+        {},
+        {"files": (*files(2, bytes=60_000, digest="d"), *files(2, "before", bytes=60_000, digest="d"))},
+    ),
     ("study-file-as-input", "WARN", {}, {"files": (File(path="study.toml", role="inputs"),)}),
     ("study-file-as-input", OK, {"file": ""}, {"files": (File(path="study.toml", role="inputs"),)}),
     ("empty-inputs", "WARN", {}, {"files": files(1, bytes=0)}),
@@ -192,6 +199,12 @@ FOUND: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("memory", "WARN", {"resources": Resources(memory_mb=16_001)}, {}),
     ("memory", "WARN", {"resources": Resources(memory_mb=2_100)}, {"past": past()}),
     ("memory", OK, {"resources": Resources(memory_mb=2_000)}, {"past": past()}),
+    (
+        "memory",
+        OK,
+        {"resources": Resources(memory_mb=500)},
+        {"past": past(memory_bytes=20_000_000), "machine": Machine(cores=48, memory_bytes=16_000_000_000)},
+    ),
     ("memory", "WARN", {}, {"past": past(memory_bytes=2_100_000_000)}),
     ("memory", OK, {}, {"past": past(memory_bytes=2_000_000_000)}),
     ("cores", "WARN", {"resources": Resources(cores=9)}, {}),
@@ -307,6 +320,14 @@ def test_what_a_site_may_remove_is_put_back_by_a_command(place: str, word: str) 
     assert found.fix is not None
     assert found.fix.command == ("store", "refresh", "--", word)
     assert f"`weft store refresh{place}`" in found.remedy
+
+
+def test_what_is_mended_is_what_the_next_study_is_told_to_ask_for() -> None:
+    narrow = Resources(minutes=1, memory_mb=100)
+    for item, value in (("wall-time", enough_minutes(100.0)), ("memory", as_size(enough_memory(2e8)))):
+        fix = of(item, {"resources": narrow}, {"past": past()}).fix
+        assert fix is not None
+        assert [edit.value for edit in fix.edits] == [value]
 
 
 def test_no_more_is_moved_than_must_be() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import click
 from tests.core.scenes import scene
 
-from weft.cli.main import COMMANDS
+from weft.cli.main import weft
 from weft.core.findings.base import Finding, Remedy
 from weft.core.findings.table import TABLE
 from weft.core.normal import Baseline, Normal
@@ -30,6 +34,16 @@ RECORDED: dict[str, Any] = {
     "archive_waiting_s": 11.1, "archive_copying_s": 171.7, "archive_unnoticed_s": 27.4,
 }  # fmt: skip
 """The job of May 2025 that is on record: a thousand pushovers, each leaving five files."""
+
+
+OF_A_REQUEST = {
+    *("appId", "appVersion", "execSystemId", "execSystemLogicalQueue", "nodeCount", "coresPerNode"),
+    *("maxMinutes", "archiveSystemId", "archiveSystemDir", "fileInputs", "parameterSet"),
+    "containerImage",  # of the app's definition
+}
+"""What Tapis takes at the top of a job's request, of what remedies name…"""
+OF_PARAMETERS = {"appArgs", "containerArgs", "schedulerOptions", "envVariables", "archiveFilter"}
+"""…and below its ``parameterSet``."""
 
 
 def found(rule: str, *jobs: dict[str, Any], **more: Any) -> list[Finding]:
@@ -56,14 +70,45 @@ def settings(finding: Finding) -> str:
 
 
 def doable(remedy: Remedy) -> None:
-    """A setting has keys that a study file knows, or is part of a request; a command of weft exists."""
+    """A setting has keys that a study file knows, or is part of a request; a command of weft exists, and its options."""
     if remedy.setting.startswith("["):
         for name, table in parse(remedy.setting, "remedy").items():
             assert set(table) <= set(studyfile._SECTIONS[name]), remedy.setting
     elif remedy.setting and not remedy.setting.startswith("#SBATCH --"):
-        json.loads("{" + remedy.setting + "}")
-    words = remedy.command.split()
-    assert not words or words[0] != "weft" or words[1] in COMMANDS
+        asked = json.loads("{" + remedy.setting + "}")
+        assert set(asked) <= OF_A_REQUEST, remedy.setting
+        assert set(asked.get("parameterSet", {})) <= OF_PARAMETERS, remedy.setting
+    words = shlex.split(remedy.command)
+    if words and words[0] == "weft":
+        command, *rest = _command(words[1:])
+        known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+        assert {word for word in rest if word.startswith("-")} <= known, remedy.command
+
+
+def takes(setting: str, folder: Path) -> None:
+    """A study with these lines loads."""
+    sections: dict[str, Any] = {
+        "model": {"command": "python3 portal.py"},
+        "parameters": {"x": [1, 2]},
+        "run": {"on": "tapis"},
+        "tapis": {"app": "opensees-mp-s3"},
+    }
+    for name, lines in parse(setting, "remedy").items():
+        sections[name] = {**sections.get(name, {}), **lines}
+    sections["model"]["command"] += " {x}"
+    sections["model"].get("env", {}).pop("A", None)  # it has a placeholder of a parameter that is not here
+    studyfile.study_from_python(folder=folder, **sections)
+
+
+def _command(words: list[str]) -> Iterator[Any]:
+    """The command that these words name, and the words that follow it."""
+    found: click.Command = weft
+    while isinstance(found, click.Group):
+        inner = found.get_command(click.Context(found), words[0])
+        assert inner is not None, words
+        found, words = inner, words[1:]
+    yield found
+    yield from words
 
 
 def usual(median: float, column: str, *keys: tuple[str, str, str], count: int = 40) -> Normal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
@@ -102,6 +104,13 @@ def test_as_many_files_or_bytes_as_were_staged_may_be_the_inputs() -> None:
     heavy = {"inputs_files": 1, "inputs_bytes": 10_000_000}
     assert found("inputs-archived-again", heavy)
     assert not found("inputs-archived-again", {**heavy, "inputs_bytes": 9_999_999})
+
+
+def test_no_pattern_excludes_the_results_with_the_inputs() -> None:
+    """Most apps run in the folder of their inputs: what is in it is not all input."""
+    (_, exclude) = the("inputs-archived-again", {**AGAIN, **FOREIGN}).remedies
+    patterns = json.loads("{" + exclude.setting + "}")["parameterSet"]["archiveFilter"]["excludes"]
+    assert not any(fnmatch("inputDirectory/results.out", pattern) for pattern in patterns)
 
 
 def test_a_job_without_inputs_archives_none_again() -> None:

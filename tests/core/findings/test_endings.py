@@ -138,7 +138,7 @@ def test_one_finding_for_each_ending_of_jobs_that_are_alike() -> None:
     assert len(findings) == 4
     first = next(each for each in findings if len(each.jobs) == 2)
     assert first.evidence == (
-        "2 jobs ended by NODE_FAIL, after 1 min 55 s, half of them later",
+        "2 jobs ended by NODE_FAIL, after 1 min 55 s (median of 2 jobs)",
         "96 cases that ran then left no record",
     )
     assert first.gain_s == pytest.approx(2 * 114.8)
@@ -165,14 +165,14 @@ def test_a_cause_that_explains_it_keeps_the_table_silent() -> None:
 def test_a_job_that_was_cancelled_gains_nothing() -> None:
     finding = the("job-cancelled", {**DEAD, "outcome": "CANCELLED", "word": "CANCELLED CANCELLED_BY_USER"})
     assert finding.gain_s is None
-    assert finding.cause.endswith("Somebody wished it.")
+    assert finding.cause.endswith("Somebody asked for it.")
 
 
 def test_a_job_whose_word_is_in_no_table_failed_without_one() -> None:
     job = {**DEAD, "word": "exit 70", "why": "its runner ended with exit code 70"}
     finding = the("job-failed-without-a-word", job, {**job, "recorded": 3})
     assert finding.evidence == (
-        "2 jobs failed, 1 of them before any case left a record, after 1 min 55 s",
+        "2 jobs failed, 1 of them before any case left a record, after 1 min 55 s (median of 2 jobs)",
         '"its runner ended with exit code 70"',
     )
     assert not found("job-failed-without-a-word", {**job, "word": "FAILED"})

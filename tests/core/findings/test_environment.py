@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,9 @@ from weft.core.findings import environment, refusals
 from weft.core.findings.base import QueueFacts, Scene
 from weft.core.findings.causes import LEAST_SHARE
 from weft.core.findings.refusals import CAUSES as REFUSALS
+from weft.store.studyfile import study_from_python
+from weft.store.tomlfile import parse
+from weft.tapis.sites import queue_facts
 
 FILES = "FILES_CLIENT_ERR path ada/inputs on system designsafe.storage.default was not found"
 PATH = TRACEBACK + "FileNotFoundError: [Errno 2] No such file or directory: '/home/jupyter/MyData/a.AT2'"
@@ -102,7 +106,7 @@ def test_evidence_counts_jobs_and_quotes_one() -> None:
     dead = EXAMPLES["program-not-found"]
     finding = the("program-not-found", dead, dead, {**dead, "running_s": 0.0, "queued_s": 900.0}, {})
     assert finding.evidence[0].startswith(
-        "3 jobs failed by it, after 1 min 55 s, half of them later; 2 of them got"
+        "3 jobs failed because of it, after 1 min 55 s (median); 2 of them got"
     )
     assert "exit code: 127:0" in finding.evidence[1]
     assert finding.jobs == ("job-0003", "job-0001", "job-0002")
@@ -128,6 +132,34 @@ def test_jobs_at_once_are_what_the_queue_takes() -> None:
         the("too-many-jobs-submitted", EXAMPLES["too-many-jobs-submitted"], queues=queues)
     )
     assert "jobs = 2" in settings(the("too-many-jobs-submitted", EXAMPLES["too-many-jobs-submitted"]))
+
+
+def test_another_queue_is_the_cheapest_that_takes_such_jobs() -> None:
+    queues = queue_facts()
+    job = {**EXAMPLES["no-such-queue"], "queue": "nope"}
+    assert 'queue = "skx"' in settings(the("no-such-queue", job, queues=queues))
+    assert 'queue = "skx-dev"' in settings(the("no-such-queue", {**job, "queue": "skx"}, queues=queues))
+    long = {**job, "queue": "skx", "minutes": 121.0}
+    assert 'queue = "icx"' in settings(the("no-such-queue", long, queues=queues))
+
+
+def test_a_folder_of_the_hub_is_named_as_the_study_file_takes_it(tmp_path: Path) -> None:
+    (remedy, _) = the("foreign-path", EXAMPLES["foreign-path"]).remedies
+    lines = parse(remedy.setting, "remedy")["model"]
+    study = study_from_python(
+        folder=tmp_path, model={"command": "m", **lines}, run={"on": "tapis"}, tapis={"app": "python"}
+    )
+    assert study.model.shared == ("/home/jupyter/CommunityData/FOLDER",)
+
+
+def test_cases_on_this_machine_are_told_of_no_app() -> None:
+    here = {**EXAMPLES["python-package-missing"], "backend": "local", "app": "", "queue": ""}
+    finding = the("python-package-missing", here)
+    assert "tapis" not in settings(finding)
+    assert [remedy.command for remedy in finding.remedies] == [
+        "python3 -m pip install -r requirements.txt",
+        "weft retry",
+    ]
 
 
 def test_commands_name_the_study_and_a_job() -> None:

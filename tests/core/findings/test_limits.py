@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.core.findings.dying import DEAD, told
 from tests.core.findings.lost import FOREIGN, SKX, found, settings, the, usual
 from tests.core.test_signs import APP_FAILURE
@@ -94,6 +95,22 @@ def test_cases_that_need_more_than_a_job_are_to_be_continued() -> None:
     )
 
 
+def test_a_job_gets_the_time_that_one_of_its_cases_may_take() -> None:
+    """A study whose cases may take longer than its jobs fails its own check."""
+    narrow = structs.replace(STUDY, backend="tapis", settings={"tapis": {"minutes": 12.0}})
+    finding = the("cases-timed-out", timed_out(12), study=narrow)
+    assert finding.remedies[0].setting == "[resources]\nminutes = 10\n\n[tapis]\nminutes = 13"
+    wide = structs.replace(narrow, settings={"tapis": {"minutes": 13.0}})
+    assert (
+        the("cases-timed-out", timed_out(12), study=wide).remedies[0].setting == "[resources]\nminutes = 10"
+    )
+
+
+def test_minutes_of_another_study_are_not_told() -> None:
+    other = structs.replace(STUDY, name="slabs")
+    assert "their limit of time" in the("cases-timed-out", timed_out(12), study=other).evidence[0]
+
+
 # Memory
 
 
@@ -115,6 +132,9 @@ def test_a_case_larger_than_a_node_needs_larger_nodes() -> None:
     large = {("stampede3", "nvdimm"): QueueFacts(system="stampede3", queue="nvdimm", memory_mb=4_000_000)}
     assert 'queue = "nvdimm"' in settings(the("cases-out-of-memory", job, queues=large))
     assert "[resources]" not in settings(the("cases-out-of-memory", job))
+    assert the("cases-out-of-memory", job).remedies[0].say.startswith("Take a queue")
+    here = the("cases-out-of-memory", {**job, "backend": "local", "queue": ""})
+    assert here.remedies[0].say == "Have a case use less memory, or run it on a machine that has more."
     job["case_memory_mb"] = 86_000
     job["peak_memory_bytes"] = 87_000_000_000
     assert '[resources]\nmemory = "172 GB"' in settings(the("cases-out-of-memory", job, queues=large))
@@ -126,8 +146,8 @@ KILLED = {**DEAD, "outcome": "OUT_OF_MEMORY", "word": "FAILED SCHEDULER_OUT_OF_M
 def test_a_job_that_ran_out_of_memory_runs_fewer_cases_at_a_time() -> None:
     finding = the("job-out-of-memory", {**KILLED, "peak_memory_bytes": 5_000_000_000})
     assert finding.evidence[1] == "48 cases at a time of up to 5.0 GB are 240 GB, and a node has 192 GB"
-    assert '[resources]\nmemory = "6 GB"' in settings(finding)
-    assert "slots = 28" in settings(finding)
+    assert '[resources]\nmemory = "6.5 GB"' in settings(finding)
+    assert "slots = 27" in settings(finding)
 
 
 def test_without_a_peak_half_of_the_cases_is_a_first_try() -> None:

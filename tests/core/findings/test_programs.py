@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from tests.core.findings.dying import DEAD, told
-from tests.core.findings.lost import FOREIGN, found, settings, the
+from tests.core.findings.lost import FOREIGN, SKX, found, settings, the
 from tests.core.test_signs import APP_FAILURE, NEWTON, ORDINARY, SINGULAR, TRACEBACK
 
 from weft.core.findings import programs
+from weft.core.findings.base import QueueFacts
 from weft.core.signs import signs_in
 
 RANKS = "48 processes were started, and each says that it is rank 0 of 1: no case was run"
@@ -89,8 +90,25 @@ def test_a_rank_that_knows_nothing_of_others_is_told_by_the_exit_code_alone() ->
 
 
 def test_memory_is_made_by_fewer_slots() -> None:
-    assert "slots = 24" in settings(the("no-memory-left", dead("no-memory-left")))
+    assert the("no-memory-left", dead("no-memory-left")).remedies[0].setting == "[tapis]\nslots = 24"
     assert "slots = 1" in settings(the("no-memory-left", {**dead("no-memory-left"), "slots": None}))
+
+
+def test_jobs_of_others_run_fewer_processes() -> None:
+    finding = the("no-memory-left", {**dead("no-memory-left"), **FOREIGN, "slots": 1})
+    assert [remedy.setting for remedy in finding.remedies] == ['"coresPerNode": 24', ""]
+
+
+def test_a_limit_of_the_shell_stands_where_it_holds() -> None:
+    """Of `setup`, cases inherit the environment alone."""
+    assert settings(the("crash", dead("crash"))).startswith('[model]\ncommand = "ulimit -s unlimited; ')
+
+
+def test_no_more_time_is_asked_for_than_the_queue_gives() -> None:
+    late = dead("ended-with-the-jobs-time")
+    for most, setting in ((90.0, "[tapis]\nminutes = 90"), (60.0, '[continue]\nfiles = ["state.json"]')):
+        queues = {SKX[1:]: QueueFacts(system="stampede3", queue="skx", minutes=most)}
+        assert the("ended-with-the-jobs-time", late, queues=queues).remedies[0].setting == setting
 
 
 def test_time_is_doubled() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from tests.core.findings import test_cores, test_jobsize, test_requests, test_slots, test_writing
+from tests.core.findings.lost import takes
 from tests.core.findings.using import study
 from tests.core.scenes import scene
 
 from weft.core.findings import cores, jobsize, requests, settings, slots, writing
 from weft.core.findings.base import Scene
 from weft.model import Study
-from weft.store.studyfile import study_from_python
 from weft.store.tomlfile import parse
 
 ALL = (*cores.RULES, *jobsize.RULES, *requests.RULES, *slots.RULES, *writing.RULES)
@@ -51,20 +51,7 @@ def test_settings_are_lines_of_a_study_file(rule: Any, tmp_path: Path) -> None:
     assert found
     assert lines or rule.id in ("written-and-dropped", "inputs-read-again")
     for setting in lines:
-        _takes(setting, tmp_path)
-
-
-def _takes(setting: str, folder: Path) -> None:
-    sections: dict[str, Any] = {
-        "model": {"command": "python3 portal.py {x}"},
-        "parameters": {"x": [1, 2]},
-        "run": {"on": "tapis"},
-        "tapis": {"app": "opensees-mp-s3"},
-    }
-    for name, lines in parse(setting, "remedy").items():
-        sections[name] = {**sections.get(name, {}), **lines}
-    sections["model"].get("env", {}).pop("A", None)  # it has a placeholder of a parameter that is not here
-    study_from_python(folder=folder, **sections)
+        takes(setting, tmp_path)
 
 
 def test_words_are_quoted() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.core.findings.lost import FOREIGN, RECORDED, SKX, found, settings, the, usual
+from tests.core.findings.using import study
 
 from weft.core import waits
 from weft.core.findings.transfers import BUNDLED, ZIPPED
@@ -173,7 +174,9 @@ def test_below_the_least_charge_it_costs_none() -> None:
 
 def test_fewer_jobs_are_as_many_as_can_be_filled() -> None:
     short = {"setup_s": 60.0, "cases_s": 180.0}
-    assert "jobs = 2\nminutes = 42" in settings(the("slow-setup", *[short] * 20))
+    assert "jobs = 2\nminutes = 45" in settings(the("slow-setup", *[short] * 20))
+    long = study(resources={"minutes": 60.0})
+    assert "jobs = 2\nminutes = 63" in settings(the("slow-setup", *[short] * 20, study=long))
 
 
 def test_on_this_machine_no_setting_of_tapis_helps() -> None:

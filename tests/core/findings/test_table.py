@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from tests.conftest import count
 from tests.core.findings.examples import EXAMPLES
+from tests.core.findings.lost import takes
 from tests.core.scenes import ORDINARY, jobs, scene
 
-from weft.core.findings.base import Rule, Scene
+from weft.core.findings.base import Rule, Scene, Severity
 from weft.core.findings.table import TABLE, find
 from weft.core.jobtable import schema
 
@@ -46,6 +48,29 @@ def test_a_rule_is_described(rule: Rule) -> None:
     assert rule.remedy.endswith((".", "`"))
     assert rule.title[0] == rule.title[0].upper()
     assert not rule.title.endswith(".")
+
+
+@RULES
+def test_what_a_failure_cost_is_not_told_as_a_saving(rule: Rule) -> None:
+    example = EXAMPLES[rule.id]
+    for finding in rule.find(scene(*example.found, **example.scene)):
+        assert finding.lost is rule.lost
+        if finding.severity is Severity.FAILURE and finding.gain_s is not None:
+            assert finding.lost
+
+
+@RULES
+def test_what_a_remedy_sets_makes_a_study(rule: Rule, tmp_path: Path) -> None:
+    """Whatever stands in it as an example is there: a folder, a file, an app."""
+    for name in ("FOLDER", "tables"):
+        (tmp_path / name).mkdir()
+    for name in ("model.tcl", "tables/a.csv"):
+        (tmp_path / name).write_text("x")
+    example = EXAMPLES[rule.id]
+    for finding in rule.find(scene(*example.found, **example.scene)):
+        for remedy in finding.remedies:
+            if remedy.setting.startswith("["):
+                takes(remedy.setting, tmp_path)
 
 
 @RULES

@@ -11,7 +11,7 @@ from tests.core.findings.lost import found, settings, the
 def test_a_job_that_vanished() -> None:
     lost = {**DEAD, "outcome": "LOST", "word": "", "in_flight": 48}
     finding = the("job-lost", lost, lost)
-    assert finding.evidence == ("2 jobs vanished; 96 cases were under way in them",)
+    assert finding.evidence == ("2 jobs vanished, with 96 cases under way",)
     assert finding.remedies[0].command == "weft run"
     assert not found("job-lost", {**lost, "outcome": "CANCELLED"})
     assert found("job-lost", {**lost, "in_flight": None})
@@ -22,12 +22,15 @@ CUT: dict[str, Any] = {"outcome": "INTERRUPTED", "word": "gone", "recorded": 400
 
 def test_cases_that_were_cut_off_run_again() -> None:
     finding = the("cases-cut-off", CUT)
-    assert finding.evidence == ("48 cases were under way when 1 job ended; a case takes up to 5 min 00 s",)
+    assert finding.evidence == ("1 job ended with 48 cases under way; a case takes up to 5 min 00 s",)
     assert "[continue]" in settings(finding)
     assert not found("cases-cut-off", {**CUT, "in_flight": 0})
     assert not found("cases-cut-off", {**CUT, "in_flight": None})
     assert not found("cases-cut-off", {**CUT, "outcome": "FINISHED"})
-    assert the("cases-cut-off", {**CUT, "longest_case_s": None}).evidence[0].endswith("ended")
+    assert the("cases-cut-off", {**CUT, "longest_case_s": None}).evidence[0].endswith("under way")
+    assert (
+        the("cases-cut-off", {**CUT, "in_flight": 1}).evidence[0].startswith("1 job ended with 1 case under")
+    )
 
 
 def test_another_queue_is_worth_a_thought_from_three_times_on() -> None:
@@ -73,7 +76,11 @@ def test_a_job_that_finished_and_did_nothing() -> None:
 def test_a_job_that_finished_and_did_not_do_all() -> None:
     finding = the("finished-without-records", {"recorded": 479})
     assert finding.evidence[0] == "1 of 480 cases left no record, although the job FINISHED"
-    assert "minutes = 120" in settings(finding)
+    assert [remedy.setting for remedy in finding.remedies] == [
+        "[tapis]\nminutes = 120",
+        "[tapis]\njobs = 8",
+        "",
+    ]
     assert finding.remedies[-1].command == "weft run"
     assert not found("finished-without-records", {"recorded": 480})
     assert not found("finished-without-records", {"recorded": 0, "cases": 0})

@@ -6,10 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from msgspec import structs
 from tests.core.findings.lost import FOREIGN, RULES, SKX, found, settings, the, usual
+from tests.core.findings.using import study
 from tests.core.scenes import jobs
 
 from weft.core.findings.base import QueueFacts, Scene
+from weft.model import Continue
 from weft.tapis.sites import queue_facts
 
 T = 1_780_000_000.0
@@ -105,6 +108,14 @@ def test_a_queue_is_no_choice_into_which_the_job_does_not_fit() -> None:
     assert "skx-dev" not in settings(finding)
     assert "minutes = 160" in settings(finding)
     assert "skx-dev" not in settings(the("long-queued", {**LONG, "nodes": 17, "busy_s": None}, queues=QUEUES))
+
+
+def test_a_job_is_never_made_shorter_than_one_case_may_be() -> None:
+    at_hand = study(resources={"minutes": 60.0})
+    finding = the("long-queued", LONG, queues=QUEUES, study=at_hand)
+    assert finding.remedies[0].setting == '[tapis]\nqueue = "skx-dev"\nminutes = 63'
+    on_and_on = structs.replace(at_hand, continues=Continue(files=("state.json",)))
+    assert "minutes = 30" in settings(the("long-queued", LONG, queues=QUEUES, study=on_and_on))
 
 
 def test_a_job_that_was_cut_off_needs_the_minutes_that_it_asked_for() -> None:

@@ -70,6 +70,7 @@ def _is_sound(finding: Finding, at_hand: Scene) -> None:
     told = " ".join((*finding.evidence, finding.cause, *(each.say for each in finding.remedies)))
     assert not re.search(r"\b(nan|inf|None)\b", told), told
     assert finding.remedies, finding.id
+    assert not finding.remedies[0].say.startswith(("Or ", "Then ")), finding.remedies[0].say
     for gain in (finding.gain_s, finding.gain_su):
         assert gain is None or (gain > 0 and math.isfinite(gain))
     assert (finding.gain_s or 0.0) <= finding.time_s
@@ -161,6 +162,11 @@ def test_cores_are_not_to_be_fewer_and_more() -> None:
     assert {each.id for each in found} >= {"over-requested-cores"}
     cores = {each.setting for one in found for each in one.remedies if "cores = " in each.setting}
     assert cores == {"[resources]\ncores = 1"}
+
+
+def test_the_first_remedy_is_no_alternative_to_one_that_is_not_there() -> None:
+    heavy = {**FOREIGN, "archive_bytes": 600_000_000, "archive_copying_s": 600.0, "archiving_s": 640.0}
+    assert by_id(heavy)["large-archive"].remedies[0].say.startswith("Let the script end by packing")
 
 
 def test_the_same_remedy_is_the_same_value() -> None:

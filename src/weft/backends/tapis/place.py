@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from weft.core.events import Allotment
+from weft.core.margins import USUAL_JOBS
 from weft.core.packing import slots_within
 from weft.errors import CheckFailed
 from weft.model import Charge, Limits, Node, SharedInput, Study
@@ -29,8 +30,6 @@ from weft.tapis.sites import site_queue
 from weft.tapis.storebook import File
 from weft.tapis.systems import System
 
-JOBS = 4
-"""Jobs at once if the study does not say: enough to spread over, few enough to leave others their turn."""
 SETTLE = 60.0
 """Seconds in which a submission without an answer may still become a job: it passes several services on its way."""
 BATCH = 32
@@ -260,7 +259,7 @@ def _limits(study: Study, settings: Mapping[str, Any], ready: preflight.Ready, s
     # Without a time limit of its own a case tells nothing of how long a job may take: then it is the app's usual time.
     usual = most if study.resources.minutes and most else ready.usual.minutes
     minutes = min(settings.get("minutes") or usual, most or float("inf"))
-    jobs = settings.get("jobs") or JOBS
+    jobs = settings.get("jobs") or USUAL_JOBS
     poll = settings.get("poll")
     return Limits(
         max_jobs=min(jobs, ready.max_jobs) if ready.max_jobs else jobs,

@@ -42,10 +42,12 @@ def errors(found: Sequence[Finding]) -> int:
 
 
 def show(found: Sequence[Finding], *, err: bool = False) -> None:
-    """Print findings, each with its reason and remedy."""
+    """Print findings, each with its reason and remedy; they quote what somebody else may have written."""
+    from weft.render.text import printable
+
     for each in found:
         level = click.style(f"{each.level.value}:", fg=COLOURS[each.level.value], bold=True)
-        click.echo(f"{each.where}: {level} {each.what} [{each.rule}]", err=err)
+        click.echo(f"{printable(each.where)}: {level} {printable(each.what)} [{each.rule}]", err=err)
         click.echo(f"  why: {each.why}", err=err)
         if each.remedy:
             click.echo(f"  remedy: {each.remedy}", err=err)

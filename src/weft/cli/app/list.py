@@ -31,7 +31,7 @@ def command(search: str, everything: bool, base_url: str, as_json: bool) -> int:
     from weft.tapis.catalogue import apps
     from weft.tapis.login import session
 
-    with session(base_url) as speaking:
+    with session(base_url, in_person=True) as speaking:
         found = list(apps(speaking))
     readable = [app for app in found if not isinstance(app, WeftError) and _speaks_of(app, search)]
     rows = [_row(app) for app in readable]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import click
 
+from weft.cli.options import typed
 from weft.errors import Exit, UsageError, WeftError
 
 KINDS = ("python", "shell", "tcl")
@@ -40,7 +40,7 @@ def command(name: str, kind: str, fork: bool, folder: str) -> int:
     click.echo(f"Made an app in {target}:")
     for path in made:
         click.echo(f"  {path}")
-    place = shlex.quote(str(target))
+    place = typed(str(target))
     click.echo("Next:")
     click.echo(f"  weft app check {place}      look for faults")
     click.echo(f"  weft app deploy {place}     upload and register it")

@@ -50,7 +50,7 @@ def _from_service(name: str, version: str, base_url: str) -> App:
     from weft.tapis.catalogue import find_app
     from weft.tapis.login import session
 
-    with session(base_url) as speaking:
+    with session(base_url, in_person=True) as speaking:
         return find_app(speaking, name, version)
 
 
@@ -92,7 +92,7 @@ def _print_json(app: App, family: Family | None, why_not: WeftError | None) -> N
 
 
 def _lines(app: App, family: Family | None, why_not: WeftError | None) -> Iterator[str]:
-    from weft.render.text import printable
+    from weft.render.text import on_a_line, printable
 
     yield printable(
         f"{app.id} {app.version}" + (f": {app.label}" if app.label and app.label != app.id else "")
@@ -114,7 +114,7 @@ def _lines(app: App, family: Family | None, why_not: WeftError | None) -> Iterat
     yield ""
     yield "For study.toml:"
     yield ""
-    yield from table(app, family)
+    yield from map(on_a_line, table(app, family))
 
 
 def _facts(app: App) -> Iterator[tuple[str, str]]:

@@ -36,36 +36,9 @@ _LAUNCHERS = frozenset(
 """Programs whose first argument that is a script is what they start."""
 _FILING = frozenset(
     (
-        *(
-            "[",
-            "[[",
-            "test",
-            "cp",
-            "mv",
-            "rm",
-            "ln",
-            "install",
-            "touch",
-            "tee",
-            "tar",
-            "zip",
-            "unzip",
-            "find",
-        ),
-        *(
-            "chmod",
-            "echo",
-            "printf",
-            "curl",
-            "wget",
-            "git",
-            "grep",
-            "docker",
-            "podman",
-            "export",
-            "sed",
-            "ls",
-        ),
+        *("[", "[[", "test", "cp", "mv", "rm", "ln", "install", "touch", "tee", "tar", "zip", "unzip"),
+        *("find", "chmod", "echo", "printf", "curl", "wget", "git", "grep", "docker", "podman"),
+        *("export", "sed", "ls"),
     )
 )
 """Programs that name files for other ends than to run them here."""
@@ -73,22 +46,8 @@ _QUIET = frozenset(
     (
         *("module", "ml", "export", "unset", "set", "ulimit", "umask", "echo", "printf", "date", "sleep"),
         *("true", ":", "test", "[", "[[", "mkdir", "rm", "chmod", "hostname", "source", ".", "trap", "which"),
-        *(
-            "type",
-            "conda",
-            "for",
-            "done",
-            "fi",
-            "}",
-            "case",
-            "esac",
-            "wait",
-            "pwd",
-            "ls",
-            "cat",
-            "grep",
-            "head",
-        ),
+        *("type", "conda", "for", "done", "fi", "}", "case", "esac", "wait", "pwd", "ls", "cat", "grep"),
+        *("head",),
     )
 )
 """Programs that leave no script behind."""
@@ -120,7 +79,7 @@ def told(lost: Sequence[Lost], facts: Facts) -> Answer:
     meant = next(filter(None, (_meant(each.path, _names(facts)) for each in those)), "")
     remedy = f"correct the name{f' ({meant})' if meant else ''}, or put the file into the study's folder"
     if certain:
-        return fail(f"{paths}: named by {keys}, but it is nowhere: neither given nor made before", remedy)
+        return fail(f"{paths}: named by {keys}, but nowhere there: neither given nor made before", remedy)
     return warn(
         f"{paths}: named by {keys}, but not there, unless something that runs before makes it", remedy
     )

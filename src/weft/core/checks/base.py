@@ -6,7 +6,7 @@ evidence for it. Facts that nobody could gather are absent, and what is absent i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from enum import Enum
 from typing import Literal
 
@@ -225,3 +225,8 @@ def named(things: Iterable[str]) -> str:
     every = list(dict.fromkeys(things))
     first = ", ".join(f"`{each}`" for each in every[:NAMED])
     return f"{first} and {len(every) - NAMED:,} more" if len(every) > NAMED else first
+
+
+def is_or_are(things: Sized) -> str:
+    """The verb for so many."""
+    return "is" if len(things) == 1 else "are"

@@ -6,7 +6,6 @@ import posixpath
 import re
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
 
 from weft.core.checks.base import (
     Answer,
@@ -18,6 +17,7 @@ from weft.core.checks.base import (
     Verdict,
     edits,
     fail,
+    is_or_are,
     named,
     passed,
     warn,
@@ -52,7 +52,9 @@ def number_of_inputs(study: Study, facts: Facts) -> Answer:
     said = f"{count(len(given), 'file')} in each job's bundle"
     if len(given) <= MANY_FILES:
         return passed(said)
-    return warn(said, "put folders of common files under model.shared: they are stored once", _shared(given))
+    weights = Counter(file.entry for file in given)
+    remedy = "put folders of common files under model.shared: they are stored once"
+    return warn(said, remedy, _shared(weights, MANY_FILES))
 
 
 def size_of_inputs(study: Study, facts: Facts) -> Answer:
@@ -63,19 +65,16 @@ def size_of_inputs(study: Study, facts: Facts) -> Answer:
         return passed(f"{size(total)} in each job's bundle")
     largest = max(given, key=lambda file: file.bytes)
     said = f"{size(total)} in each job's bundle, the largest `{largest.path}` with {size(largest.bytes)}"
-    return warn(
-        said,
-        "put what is large under model.shared: it is stored once, not in every bundle",
-        _shared(given, total),
-    )
-
-
-def _shared(given: Sequence[File], total: int = 0) -> Fix | None:
-    """Entries moved from ``inputs`` to ``shared``, heaviest first, until the rest is small enough."""
     weights: Counter[str] = Counter()
     for file in given:
-        weights[file.entry] += file.bytes if total else 1
-    left, most = sum(weights.values()), LARGE_BYTES if total else MANY_FILES
+        weights[file.entry] += file.bytes
+    remedy = "put what is large under model.shared: it is stored once, not in every bundle"
+    return warn(said, remedy, _shared(weights, LARGE_BYTES))
+
+
+def _shared(weights: Counter[str], most: int) -> Fix | None:
+    """Entries moved from ``inputs`` to ``shared``, heaviest first, until the rest is small enough."""
+    left = sum(weights.values())
     moves: list[Edit] = []
     for entry, weight in weights.most_common():
         if left <= most:
@@ -92,11 +91,11 @@ def _shared(given: Sequence[File], total: int = 0) -> Fix | None:
 
 def repeated_inputs(study: Study, facts: Facts) -> Answer:
     """Is no content there twice?"""
-    same: dict[str, list[File]] = defaultdict(list)
+    same: dict[str, dict[str, File]] = defaultdict(dict)
     for file in facts.files:
         if file.digest:
-            same[file.digest].append(file)
-    groups = [group for group in same.values() if len({file.path for file in group}) > 1]
+            same[file.digest][file.path] = file
+    groups = [[*group.values()] for group in same.values() if len(group) > 1]
     wasted = sum(file.bytes for group in groups for file in group[1:])
     if wasted < REPEATED_BYTES:
         return passed(f"{count(len(facts.files), 'file')}, none of note twice" if facts.files else "no files")
@@ -123,7 +122,8 @@ def empty_files(study: Study, facts: Facts) -> Answer:
     ]
     if not empty:
         return passed(f"{count(len(facts.files), 'file')}, none is empty" if facts.files else "no files")
-    return warn(f"{named(empty)} {_is(empty)} empty", "put back what was in there, or remove the file")
+    said = f"{named(empty)} {is_or_are(empty)} empty"
+    return warn(said, "put back what was in there, or remove the file")
 
 
 def absent_files(study: Study, facts: Facts) -> Answer:
@@ -148,7 +148,7 @@ def inputs_of_jobs(study: Study, facts: Facts) -> Answer:
     found = [source for source in sources if _OF_A_JOB.search(source)]
     if not found:
         return passed()
-    said = f"{named(found)} {'lies' if len(found) == 1 else 'lie'} in the folder of an earlier job"
+    said = f"{named(found)}: in the folder of an earlier job"
     return warn(said, "copy it to a place of its own: the folders of jobs are cleared, or purged")
 
 
@@ -201,10 +201,6 @@ def scratch_age(study: Study, facts: Facts) -> Answer:
     return warn(
         said, "keep the originals in Work, or here, and share those: a site clears scratch after ten days"
     )
-
-
-def _is(things: Iterable[object]) -> str:
-    return "is" if len([*things]) == 1 else "are"
 
 
 ITEMS = (

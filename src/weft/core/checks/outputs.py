@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 
 from weft.core.checks.base import Answer, Edit, Facts, Item, Verdict, edits, fail, named, passed, warn
 from weft.core.checks.words import OUTPUTS, words
-from weft.core.quantities import size
+from weft.core.quantities import count, size
 from weft.model import Output, Study
 
 UNSEEN_CASES = 50
@@ -71,13 +71,8 @@ def keep_everything(study: Study, facts: Facts) -> Answer:
     if not wide:
         return passed()
     changes = [Edit(key=("output", "keep"), do="set", value=study.model.expect)] if study.model.expect else []
-    said = f"{named(wide)} keeps all that a case leaves, {count_of(facts)}"
+    said = f"{named(wide)} keeps all that each of {count(facts.cases, 'case')} leaves"
     return warn(said, "name the files that you will look at: keep = [...]", edits(*changes))
-
-
-def count_of(facts: Facts) -> str:
-    """How many cases there are, as evidence says it."""
-    return f"of {facts.cases:,} case{'' if facts.cases == 1 else 's'}"
 
 
 def keep_nothing(study: Study, facts: Facts) -> Answer:

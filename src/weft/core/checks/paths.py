@@ -18,13 +18,15 @@ from weft.core.checks.base import (
     Verdict,
     edits,
     fail,
+    is_or_are,
     named,
     passed,
     warn,
 )
 from weft.core.checks.reach import among, given, made
-from weft.core.checks.words import OUTPUTS, Part, Word, commands, words
+from weft.core.checks.words import MOST_VALUES, OUTPUTS, Part, Word, commands, words
 from weft.core.command import placeholders, text_placeholders
+from weft.core.quantities import count
 from weft.errors import WeftError
 from weft.model import Study
 
@@ -63,7 +65,7 @@ def _missing(study: Study, facts: Facts) -> Iterator[tuple[str, str]]:
                 yield path, key
     there = given(study, facts, "model.command")
     for parameter in study.parameters.values():
-        values = () if parameter.is_file else parameter.values
+        values = () if parameter.is_file else parameter.values[:MOST_VALUES]
         for value in values:
             path = posixpath.normpath(value) if isinstance(value, str) and value else ""
             if "." in posixpath.basename(path) and _is_there(path, facts) and not among(path, there):
@@ -93,7 +95,7 @@ def places_on_the_node(study: Study, facts: Facts) -> Answer:
         needed = any(
             word.part in (Part.PROGRAM, Part.SCRIPT, Part.READ) for word in map(found.__getitem__, gone)
         )
-        said = f"{named(gone)} {'is' if len(gone) == 1 else 'are'} not on this machine"
+        said = f"{named(gone)} {is_or_are(gone)} not on this machine"
         return (fail if needed else warn)(said, "correct the path")
     own = [path for path in found if _is_own(path, study, facts)]
     if not own:
@@ -164,7 +166,7 @@ def names_of_results(study: Study, facts: Facts) -> Answer:
         said = f"`{result}` is an input, which no case can write: it would be the result of every case"
         return fail(said, "let the model write a file of another name, or take it out of the inputs")
     if expected:
-        said = f"{named(expected)} in model.expect is an input: it is there whatever the case does"
+        said = f"{named(expected)}: in model.expect, and an input, so it is there whatever the case does"
         return warn(said, "expect a file that only the case writes")
     return passed()
 
@@ -180,7 +182,8 @@ def same_commands(study: Study, facts: Facts) -> Answer:
         return passed(f"{len(rows):,} rows, all different")
     unused = [name for name in rows[0] if name not in used]
     said = (
-        f"{len(rows):,} rows of the table make only {different:,} commands: {named(unused)} is used nowhere"
+        f"{len(rows):,} rows of the table make only {count(different, 'command')}: "
+        f"{named(unused)} {is_or_are(unused)} used nowhere"
     )
     return warn(said, "use the column in the command, or name the columns that count in space.table")
 
@@ -241,13 +244,13 @@ def programs(study: Study, facts: Facts) -> Answer:
     scripts: Mapping[str, Script] = {each.path: each for each in facts.scripts if each.path in called}
     closed = [path for path, each in scripts.items() if not each.executable]
     if closed:
-        said = f"{named(closed)} is called as a program, and may not be executed"
+        said = f"{named(closed)} {is_or_are(closed)} called as a program, and may not be executed"
         remedy = shlex.join(("chmod", "--", "+x", *closed))
         return fail(said, remedy, Fix(executable=tuple(closed)))
     lost = [each for each in scripts.values() if each.interpreter and not each.found]
     if lost and study.backend == "local":
         wanted = named(each.interpreter for each in lost)
-        said = f"{named(each.path for each in lost)} asks for {wanted}, which is not here"
+        said = f"{named(each.path for each in lost)}: the first line asks for {wanted}, which is not here"
         return fail(said, "correct its first line (`#!`), or install it")
     return passed()
 

@@ -10,25 +10,18 @@ from typing import Any
 from weft.core.checks.base import Answer, Edit, Facts, Fix, Item, Verdict, edits, fail, named, passed, warn
 from weft.core.checks.outputs import LEAST_PAST
 from weft.core.checks.words import Part, words
-from weft.core.quantities import duration, size
+from weft.core.findings.settings import THREADS
+from weft.core.margins import as_size, enough_memory, enough_minutes
+from weft.core.quantities import count, duration, size
 from weft.model import Study
 
 NARROW = 1.1
 """A limit should be this much above what 95 of 100 cases took."""
-ROOM = 1.5
-"""What a mended limit is above that."""
 WIDE = 10.0
 WIDE_MINUTES = 30.0
 """A limit that is so many times, and so many minutes, what cases took makes jobs wait longer in a queue."""
 WIDE_MEMORY = 8.0
 """The same of memory, where it keeps cases from running side by side."""
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 _LAUNCHERS = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "ibrun", "srun", "prun"})
 _WHOLE_JOB = frozenset({"ibrun", "srun", "prun"})
 """Those that take all nodes of a job where nothing is said."""
@@ -40,7 +33,7 @@ def wall_time(study: Study, facts: Facts) -> Answer:
     """Is the limit of a case's time above what cases take, and not far above?"""
     minutes, past = study.resources.minutes, facts.past
     known, p95 = past.cases >= LEAST_PAST, past.wall_p95_s / 60
-    fix = _minutes(max(1, math.ceil(p95 * ROOM))) if known else None
+    fix = _minutes(enough_minutes(past.wall_p95_s)) if known else None
     took = f"95 % of {past.cases:,} cases took {duration(past.wall_p95_s)} or less"
     if minutes is None:
         if study.backend == "local" or _setting(study, "minutes"):
@@ -80,7 +73,8 @@ def memory(study: Study, facts: Facts) -> Answer:
     limit, past = study.resources.memory_mb, facts.past
     known = past.cases >= LEAST_PAST and past.memory_bytes > 0
     there = _memory_there(study, facts)
-    fix = _memory(math.ceil(past.memory_bytes * ROOM / _MB / 100) * 100) if known else None
+    enough = enough_memory(past.memory_bytes)
+    fix = edits(Edit(key=("resources", "memory"), do="set", value=as_size(enough))) if known else None
     used = f"{past.cases:,} cases used {size(past.memory_bytes)} at most"
     if limit is None:
         together = past.memory_bytes * _side_by_side(study, facts)
@@ -96,14 +90,10 @@ def memory(study: Study, facts: Facts) -> Answer:
             f"a case may use {limit:,} MB; {used}", "raise resources.memory, or cases are killed", fix
         )
     fewer = there and there // (limit * _MB) < _side_by_side(study, facts)
-    if known and fewer and limit * _MB > WIDE_MEMORY * past.memory_bytes:
+    if known and fewer and limit > enough and limit * _MB > WIDE_MEMORY * past.memory_bytes:
         said = f"a case may use {limit:,} MB, which bounds how many run at a time; {used}"
         return warn(said, "lower resources.memory: more cases run side by side", fix)
     return passed(f"a case may use {limit:,} MB; {used}" if known else f"a case may use {limit:,} MB")
-
-
-def _memory(value: int) -> Fix | None:
-    return edits(Edit(key=("resources", "memory"), do="set", value=f"{max(100, value)} MB"))
 
 
 def _memory_there(study: Study, facts: Facts) -> int:
@@ -136,7 +126,7 @@ def threads(study: Study, facts: Facts) -> Answer:
     if not wide:
         return passed(f"{most} for each case")
     where, name, number = wide[0]
-    said = f"{name} is {number} in {where}, and a case has {most} core{'' if most == 1 else 's'}"
+    said = f"{name} is {number} in {where}, and a case has {count(most, 'core')}"
     changes = [
         Edit(key=("model", "env", each), do="set", value=str(most))
         for place, each, _ in wide
@@ -183,7 +173,7 @@ def ranks(study: Study, facts: Facts) -> Answer:
             0,
         )
         if number > study.resources.cores:
-            said = f"`{name}` starts {number} ranks, and a case has {study.resources.cores} of the cores"
+            said = f"`{name}` starts {number} ranks, and a case has {count(study.resources.cores, 'core')}"
             fix = edits(Edit(key=("resources", "cores"), do="set", value=number))
             return warn(said, "give a case as many cores as it has ranks", fix)
         if not number and name in _WHOLE_JOB:
@@ -197,9 +187,7 @@ def slots(study: Study, facts: Facts) -> Answer:
     asked, there, each = _setting(study, "slots"), node_cores(study, facts), study.resources.cores
     if not asked or not there or asked * each <= there:
         return passed(f"{asked:g} at a time" if asked else "as many at a time as there are cores for")
-    said = (
-        f"{asked:g} cases at a time with {each} core{'' if each == 1 else 's'} each, and a node has {there}"
-    )
+    said = f"{asked:g} cases at a time with {count(each, 'core')} each, and a node has {there}"
     fix = edits(Edit(key=(study.backend, "slots"), do="remove"))
     return warn(said, f"leave {study.backend}.slots out: it follows from cores and memory", fix)
 

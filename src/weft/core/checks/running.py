@@ -9,6 +9,7 @@ from typing import Any
 from weft.core.checks.base import Answer, Edit, Facts, Item, edits, passed, warn
 from weft.core.checks.requests import node_cores
 from weft.core.checks.words import words
+from weft.core.margins import USUAL_JOBS
 from weft.core.quantities import count, duration
 from weft.model import Outcome, Retry, Study
 
@@ -18,8 +19,6 @@ STORM = 200
 """Python processes that start at the same moment: sites flag hundreds that import large packages from a shared disk."""
 LEAST_JOB_S = 600.0
 """Work that a job should hold: Tapis takes two to five minutes for any job, however short."""
-USUAL_JOBS = 4
-"""Jobs at once through Tapis, where the study does not say."""
 MANY_CASES = 1_000
 """Cases that are worth a pilot."""
 UNWATCHED_CASES = 100

@@ -22,7 +22,7 @@ def secrets(study: Study, facts: Facts) -> Answer:
     found = sorted({f"{name} in {where}" for where, name, value in _said(study) if _is_secret(name, value)})
     if not found:
         return passed()
-    said = f"{', '.join(found)} looks like a secret: the journal keeps the study file for ever"
+    said = f"{', '.join(found)}: by the name a secret, and the journal keeps the study file for ever"
     return warn(said, "export it in the shell that calls weft, or read it from a file that only you can read")
 
 

@@ -109,6 +109,7 @@ class Alike(Struct, frozen=True, kw_only=True):
             gain_s=gain_s if gain_s > 0 else None,
             gain_su=gain_su if gain_su and gain_su > 0 else None,
             basis=(basis or self.own) if gained else "",
+            lost=rule.lost,
             time_s=self.time_s,
         )
 

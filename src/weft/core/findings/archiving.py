@@ -9,8 +9,8 @@ from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
 from weft.core.findings.figures import limit
 from weft.core.findings.measures import column
-from weft.core.findings.remedies import FINISH, KEEP_LESS, SHARED, as_a_study, fewer_jobs
-from weft.core.findings.settings import table
+from weft.core.findings.remedies import FINISH, KEEP_LESS, SHARED, as_a_study
+from weft.core.findings.settings import in_parameters, table, variable
 from weft.core.findings.transfers import (
     COPYING_S,
     LARGE_S,
@@ -22,6 +22,7 @@ from weft.core.findings.transfers import (
     WAITED_S,
     ZIPPED,
     around,
+    began_late,
     copies_long_by_number,
     large,
     moved,
@@ -30,7 +31,6 @@ from weft.core.findings.transfers import (
     told,
     took,
     usually,
-    waited,
 )
 from weft.core.quantities import count, duration, share, size
 
@@ -49,8 +49,6 @@ COLLECTING_S = 180.0
 COLLECTED_BYTES = 1_000_000_000
 """From so many archived bytes on, it is their number that collecting takes its time by."""
 
-_PHASE = "archiving_s"
-
 
 def _long_for_running() -> pl.Expr:
     archiving = column("archiving_s")
@@ -59,10 +57,10 @@ def _long_for_running() -> pl.Expr:
 
 def _filtered() -> pl.Expr:
     """Did the service choose file by file what to archive?"""
-    return column_length("includes") + column_length("excludes") > 0
+    return _length("includes") + _length("excludes") > 0
 
 
-def column_length(name: str) -> pl.Expr:
+def _length(name: str) -> pl.Expr:
     """How long a list in the table of jobs is; 0 where nobody knows."""
     import polars as pl
 
@@ -90,13 +88,18 @@ _CHOSEN = (
 def _many(scene: Scene, rule: Rule, which: pl.Expr, cause: str) -> Iterator[Finding]:
     when = copies_long_by_number("archive") & _long_for_running() & which
     ran = column("running_s").median()
-    for group in alike(scene.jobs, when, took("archive"), ran=ran, **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, took("archive"), ran=ran, **told("archive")):
         saved = saved_by_bundling(scene, group, "archive")
         if saved is None:
             continue
         yield group.finding(
             rule,
-            evidence=(moved(group), around(group), _beside_running(group), usually(scene, group, _PHASE)),
+            evidence=(
+                moved(group),
+                around(group),
+                _beside_running(group),
+                usually(scene, group, "archiving_s"),
+            ),
             cause=cause,
             remedies=_bundle_outputs(group),
             gain_s=saved[0],
@@ -118,14 +121,16 @@ def _bundle_outputs(group: Alike) -> tuple[Remedy, ...]:
 def _zip_and_filter(group: Alike) -> tuple[Remedy, ...]:
     zipped = Remedy(
         say="Or let the script end by packing what it leaves, and archive the ZIP alone.",
-        setting='"archiveFilter": {"includes": ["**results.zip"], "includeLaunchFiles": false}',
+        setting=in_parameters(
+            "archiveFilter", '{"includes": ["**results.zip"], "includeLaunchFiles": false}'
+        ),
         command="zip -qr results.zip OUTPUTS",
     )
     if not group.app.startswith("designsafe-agnostic"):
         return (zipped,)
     switch = Remedy(
         say="Or switch on that this app packs its folder into one ZIP when the program has ended.",
-        setting='"envVariables": [{"key": "ZIP_OUTPUT_SWITCH", "value": "True"}]',
+        setting=variable("ZIP_OUTPUT_SWITCH", "True"),
     )
     return (switch, zipped)
 
@@ -133,7 +138,7 @@ def _zip_and_filter(group: Alike) -> tuple[Remedy, ...]:
 def large_archive(scene: Scene) -> Iterator[Finding]:
     """Many bytes on the way out."""
     when = large("archive") & _long_for_running()
-    for group in alike(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, took("archive"), **told("archive")):
         yield group.finding(
             LARGE_ARCHIVE,
             evidence=(moved(group), around(group), usually(scene, group, "archive_copying_s")),
@@ -148,7 +153,7 @@ def large_archive(scene: Scene) -> Iterator[Finding]:
 def archive_slow(scene: Scene) -> Iterator[Finding]:
     """Few bytes a second on the way out."""
     when = slow("archive") & _long_for_running()
-    for group in alike(scene.jobs, when, took("archive"), **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, took("archive"), **told("archive")):
         yield group.finding(
             ARCHIVE_SLOW,
             evidence=(moved(group), around(group), usually(scene, group, "archive_copying_s")),
@@ -174,18 +179,7 @@ def _near(group: Alike) -> Remedy:
 
 def archive_waited(scene: Scene) -> Iterator[Finding]:
     """A transfer that began late."""
-    lost = column("archive_waiting_s")
-    for group in alike(scene.jobs, waited("archive"), lost, **told("archive", _PHASE)):
-        waiting, whole = duration(group["waiting_s"]), duration(group["phase_s"])
-        yield group.finding(
-            ARCHIVE_WAITED,
-            evidence=(
-                f"{waiting} of {whole} passed before the transfer began{group.median}",
-                usually(scene, group, "archive_waiting_s"),
-            ),
-            cause="The service moves the files of all its users with few threads, in turn.",
-            remedies=(fewer_jobs(scene, group),),
-        )
+    yield from began_late(scene, ARCHIVE_WAITED, "archive")
 
 
 def inputs_archived_again(scene: Scene) -> Iterator[Finding]:
@@ -196,7 +190,7 @@ def inputs_archived_again(scene: Scene) -> Iterator[Finding]:
     lost = column("archive_copying_s") * column("inputs_files") / column("archive_files")
     extra = {"in_files": files.median(), "in_bytes": heavy.median()}
     when = enough & there & ~_filtered()
-    for group in alike(scene.jobs, when, lost, **extra, **told("archive", _PHASE)):
+    for group in alike(scene.jobs, when, lost, **extra, **told("archive")):
         ins = f"{count(round(group['in_files']), 'file')}, {size(group['in_bytes'])}"
         outs = f"{count(round(group['files']), 'file')}, {size(group['bytes'])}"
         yield group.finding(
@@ -210,12 +204,15 @@ def inputs_archived_again(scene: Scene) -> Iterator[Finding]:
 
 
 def _without_inputs(group: Alike) -> tuple[Remedy, ...]:
-    exclude = Remedy(
-        say="Exclude the inputs by their patterns; where more than a few files are left, pack those into a ZIP first.",
-        setting='"archiveFilter": {"excludes": ["inputDirectory/*"], "includeLaunchFiles": false}',
-    )
     if group.weft:
         return (SHARED,)
+    exclude = Remedy(
+        say="Or exclude the inputs by patterns that no result has; where more than a few files are left, pack those "
+        "into a ZIP first.",
+        setting=in_parameters(
+            "archiveFilter", '{"excludes": ["inputDirectory/*.AT2"], "includeLaunchFiles": false}'
+        ),
+    )
     return (as_a_study(group), exclude)
 
 
@@ -312,7 +309,7 @@ INPUTS_AGAIN = Rule(
     severity=Severity.NOTE,
     rule=f"There is no archive filter, {AGAIN_FILES} input files or {AGAIN_BYTES / 1e6:g} MB of them or more were "
     "staged, and no fewer files and bytes were archived.",
-    remedy="Exclude them (`archiveFilter`); a study of weft never archives them.",
+    remedy="Exclude them by patterns that no result has (`archiveFilter`); a study of weft never archives them.",
     saves=(Part.ARCHIVE,),
     find=inputs_archived_again,
 )

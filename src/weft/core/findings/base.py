@@ -75,10 +75,13 @@ class Finding(Struct, frozen=True, kw_only=True):
     remedies: tuple[Remedy, ...] = ()
     """The best one first."""
     gain_s: float | None = None
-    """Seconds of waiting, over all jobs concerned, that the first remedy would save; None where nobody can tell."""
+    """Seconds, over all jobs concerned, that the first remedy would save, or that were ``lost``; None where nobody can
+    tell."""
     gain_su: float | None = None
     basis: str = ""
     """What the gain rests on: "your 40 ended jobs like these", or "figures of a recorded job (May 2025)"."""
+    lost: bool = False
+    """Is the gain what it has cost? That time is gone, whatever is done: a remedy saves the like of it from now on."""
     time_s: float = 0.0
     """Seconds that all jobs concerned took, from begin to end; no gain is larger."""
 
@@ -148,4 +151,6 @@ class Rule(Struct, frozen=True, kw_only=True):
     """What to do about it, in one sentence: the docs print it."""
     saves: tuple[Part, ...] = (Part.ALL,)
     """What its gain is a part of."""
+    lost: bool = False
+    """As ``Finding.lost``."""
     find: Callable[[Scene], Iterable[Finding]]

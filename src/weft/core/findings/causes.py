@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
 from weft.core.findings.failed import BLAMED
-from weft.core.findings.measures import column, whole
+from weft.core.findings.measures import column, of_a_case, whole
 from weft.core.findings.remedies import filled
 from weft.core.quantities import count, duration, share
 from weft.core.signs import BY_ID, place_of
@@ -97,21 +97,22 @@ def _around(text: str, start: int, end: int) -> str:
 
 def _rule(cause: Cause) -> Rule:
     means = " ".join(BY_ID[sign].means for sign in cause.signs)
-    where = _in(cause.phases) or _in(cause.not_in, " not")
-    also = "" if cause.phases else f", or at least {share(LEAST_SHARE)} of the failed cases say so"
+    where = _in(cause.phases) or (f" (not{_in(cause.not_in)})" if cause.not_in else "")
+    also = "" if cause.phases else f", or at least {share(LEAST_SHARE)} of the failed cases show it"
     rule = Rule(
         id=cause.id,
         title=cause.title,
         severity=cause.severity,
-        rule=f"What a job said last, when it failed{where}, shows this{also}: {means}",
+        rule=f"A job failed{where}, and what it said last shows this{also}: {means}",
         remedy=cause.ours[0].say,
+        lost=True,
         find=lambda scene: (),
     )
     return structs.replace(rule, find=partial(_find, rule, cause))
 
 
-def _in(phases: tuple[Phase, ...], word: str = "") -> str:
-    return f"{word} in {' or '.join(phase.value for phase in phases)}" if phases else ""
+def _in(phases: tuple[Phase, ...]) -> str:
+    return f" in {' or '.join(phase.value for phase in phases)}" if phases else ""
 
 
 def _ended_by(cause: Cause) -> pl.Expr:
@@ -150,13 +151,14 @@ def _find(rule: Rule, cause: Cause, scene: Scene) -> Iterator[Finding]:
     for group in alike(
         jobs,
         dead | (showing > 0),
-        pl.when(dead).then(whole()).otherwise(showing * _of_a_case()),
+        pl.when(dead).then(whole()).otherwise(showing * of_a_case()),
         dead=dead.sum(),
         after=whole().filter(dead).median(),
         running=(dead & (pl.col("died_in") == Phase.RUNNING.value)).sum(),
         showing=showing.sum(),
         su=column("su").filter(dead).sum(),
         slots=column("slots").max(),
+        cores=column("cores").max(),
         minutes=column("minutes").max(),
     ):
         cases = all_failed.get(group.all, 0.0)
@@ -173,11 +175,6 @@ def _find(rule: Rule, cause: Cause, scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _of_a_case() -> pl.Expr:
-    """Seconds of a job that one of its cases takes, on average."""
-    return column("case_s") / column("recorded").clip(1) / column("slots").clip(1)
-
-
 def _failed_cases(jobs: pl.DataFrame) -> dict[tuple[str, ...], float]:
     """How many cases of jobs that are alike failed at all."""
     failed = column("failed_cases")
@@ -187,13 +184,11 @@ def _failed_cases(jobs: pl.DataFrame) -> dict[tuple[str, ...], float]:
 
 def _evidence(group: Alike, failed: float) -> Iterator[str]:
     if group["dead"]:
-        half = ", half of them later" if group["dead"] > 1 else ""
+        median = " (median)" if group["dead"] > 1 else ""
         ran = f"; {group['running']:,.0f} of them got as far as RUNNING" if group["running"] else ""
-        yield (
-            f"{count(round(group['dead']), 'job')} failed by it, after {duration(group['after'])}{half}{ran}"
-        )
+        jobs = count(round(group["dead"]), "job")
+        yield f"{jobs} failed because of it, after {duration(group['after'])}{median}{ran}"
     if group["showing"]:
-        first = (
-            ": most of them, so mend this first" if failed > 1 and group["showing"] > MOST * failed else ""
-        )
+        most = failed > 1 and group["showing"] > MOST * failed
+        first = ": most of them, so mend this first" if most else ""
         yield f"{group['showing']:,.0f} of {failed:,.0f} failed cases say so{first}"

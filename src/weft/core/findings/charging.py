@@ -111,7 +111,7 @@ LEAST_CHARGE = Rule(
     title="The least charge wasted",
     severity=Severity.WASTE,
     rule=f"{SHORT} jobs or more ended before the time that is charged for at least, and one after the other in one job "
-    f"they would cost {share(WASTED)} less or better.",
+    f"they would cost at least {share(WASTED)} less.",
     remedy="Fewer jobs with more cases each: `jobs` of `[tapis]`.",
     find=least_charge_wasted,
 )

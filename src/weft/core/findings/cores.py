@@ -85,7 +85,7 @@ def over_requested_cores(scene: Scene) -> Iterator[Finding]:
 def _fewer_cores(group: Alike, enough: int) -> Remedy:
     if group.weft:
         say = "Give each case the cores that it uses; more cases then run at a time."
-        return Remedy(say=say, setting=f"[resources]\ncores = {enough}")
+        return Remedy(say=say, setting=table("resources", f"cores = {enough}"))
     say = "Ask for the cores that it uses; where whole nodes are charged, run several such cases at a time."
     return Remedy(say=say, setting=job_setting(group, cores=enough), command="weft init")
 
@@ -117,7 +117,7 @@ def slots_over_cores(scene: Scene) -> Iterator[Finding]:
         yield group.finding(
             SLOTS_OVER,
             evidence=[
-                f"{group['most_slots']:.0f} cases of {_cores(each)} ran at a time on {_cores(cores)}",
+                f"{group['most_slots']:.0f} cases of {count(each, 'core')} ran at a time on {count(cores, 'core')}",
                 f"the longest case took {duration(group['most_longest_case_s'])}",
             ],
             cause="More processes than cores take turns: each is slower, and may meet its time limit for it.",
@@ -168,7 +168,7 @@ def _threads_evidence(scene: Scene, group: Alike, asked: int, used: float) -> It
     if threads > asked:
         yield (
             f"[model] env gives each case {threads} threads; with {group['most_slots']:.0f} cases at a time these are "
-            f"{group['most_slots'] * threads:,.0f} on {_cores(int(group['most_cores']))}"
+            f"{group['most_slots'] * threads:,.0f} on {count(int(group['most_cores']), 'core')}"
         )
 
 
@@ -179,7 +179,7 @@ def _fewer_threads(scene: Scene, asked: int, used: float) -> list[Remedy]:
     )
     more = Remedy(
         say="Or ask for the cores that a case uses; fewer cases then run at a time.",
-        setting=f"[resources]\ncores = {enough_cores(used)}",
+        setting=table("resources", f"cores = {enough_cores(used)}"),
     )
     return [fewer, more] if used > THREADS_ROOM * asked else [fewer]
 
@@ -264,16 +264,12 @@ CASES_WAIT = Rule(
     title="Cases wait more than they compute",
     severity=Severity.WASTE,
     rule=f"Cases keep less than {share(BUSY_LEAST)} of one core busy, on average over {LEAST_CASE_S:g} s of "
-    "cases or more, and not since all cores are busy. They are taken to wait for files if each reads and writes "
+    "cases or more, and not because all cores are busy. They are taken to wait for files if each reads and writes "
     f"{size(HEAVY_IO)} a second or more.",
     remedy='More `slots` than cores; or `workdir = "node"` where they wait for files.',
     saves=(Part.CASES,),
     find=cases_that_wait,
 )
-
-
-def _cores(count: int) -> str:
-    return f"{count:,} core{'' if count == 1 else 's'}"
 
 
 RULES: tuple[Rule, ...] = (OVER_CORES, SLOTS_OVER, THREADS_OVER, CASES_WAIT)

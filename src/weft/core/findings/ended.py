@@ -96,10 +96,9 @@ def _words_of(column: pl.Series) -> pl.Series:
 
 
 def _evidence(group: Alike) -> Iterator[str]:
-    half = ", half of them later" if group.count > 1 else ""
-    yield f"{count(group.count, 'job')} ended by {group.also}, after {duration(group['after'])}{half}"
+    yield f"{count(group.count, 'job')} ended by {group.also}, after {duration(group['after'])}{group.median}"
     if group["in_flight"]:
-        yield f"{group['in_flight']:,.0f} cases that ran then left no record"
+        yield f"{count(round(group['in_flight']), 'case')} that ran then left no record"
 
 
 def job_failed_without_a_word(scene: Scene) -> Iterator[Finding]:
@@ -119,7 +118,7 @@ def job_failed_without_a_word(scene: Scene) -> Iterator[Finding]:
             evidence=(
                 (
                     f"{count(group.count, 'job')} failed, {group['none']:,.0f} of them before any case left a record, "
-                    f"after {duration(group['after'])}"
+                    f"after {duration(group['after'])}{group.median}"
                 ),
                 quote(left, group),
             ),
@@ -137,6 +136,7 @@ FAILED = Rule(
     severity=Severity.FAILURE,
     rule=f"A job failed by its own doing or by a limit, {_RULE}",
     remedy="That of its ending: the table below says it.",
+    lost=True,
     find=job_failed,
 )
 BY_THE_SITE = Rule(
@@ -145,6 +145,7 @@ BY_THE_SITE = Rule(
     severity=Severity.WASTE,
     rule=f"Tapis, the scheduler or a node ended a job, {_RULE}",
     remedy="Nothing of a study is lost but time; what else there is to do, the table of endings says.",
+    lost=True,
     find=job_ended_by_the_site,
 )
 CANCELLED = Rule(
@@ -161,6 +162,7 @@ FAILED_SILENTLY = Rule(
     severity=Severity.FAILURE,
     rule="A job failed, its word is in no table, and nothing that it left is a known message.",
     remedy="`weft explain` tells the whole story of a job; then mend it, and `weft retry`.",
+    lost=True,
     find=job_failed_without_a_word,
 )
 RULES: tuple[Rule, ...] = (FAILED, BY_THE_SITE, CANCELLED, FAILED_SILENTLY)

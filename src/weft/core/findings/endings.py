@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -24,9 +23,6 @@ from weft.core.findings.remedies import (
     STAY,
 )
 
-if TYPE_CHECKING:
-    pass
-
 
 class Whose(str, Enum):
     """Whose doing an ending is, in a sentence."""
@@ -34,7 +30,7 @@ class Whose(str, Enum):
     NOBODY = "It is a good end."
     YOURS = "It is the job's own doing: of the program, the request or the app."
     LIMIT = "A limit that the job was given ended it."
-    WISH = "Somebody wished it."
+    WISH = "Somebody asked for it."
     SITE = "It is the site's doing: of Tapis, the scheduler, a node or the network."
 
 
@@ -50,10 +46,8 @@ class Ending(Struct, frozen=True):
     """Slurm's compact word for the same."""
 
 
-_FETCH = Remedy(
-    say="What the job left is still in its folder on the execution system: fetch it before it is purged.",
-    command="weft explain{place} {job}",
-)
+_FETCH = Remedy(say="Save what the job left in its folder on the execution system, before that is purged.")
+_SYSTEM_UP = Remedy(say="See whether the system is up, and that Tapis can log in to it for you.")
 _SITE, _YOURS, _LIMIT, _WISH, _NOBODY = Whose.SITE, Whose.YOURS, Whose.LIMIT, Whose.WISH, Whose.NOBODY
 
 _TAPIS = (
@@ -164,13 +158,13 @@ _TAPIS = (
         "JOB_RECOVERY_TIMEOUT",
         "The job was BLOCKED for longer than Tapis waits: the system was away, or did not let it in.",
         _SITE,
-        (Remedy(say="See whether the system is up, and that Tapis can log in to it for you."), AGAIN),
+        (_SYSTEM_UP, AGAIN),
     ),
     Ending(
         "JOB_REMOTE_ACCESS_ERROR",
         "Tapis could not reach the system, or was not let in.",
         _SITE,
-        (Remedy(say="See whether the system is up, and that Tapis can log in to it for you."), AGAIN),
+        (_SYSTEM_UP, AGAIN),
     ),
     Ending(
         "JOB_TRANSFER_FAILED_OR_CANCELLED",
@@ -188,19 +182,13 @@ _TAPIS = (
         "JOB_TRANSFER_MONITORING_TIMEOUT",
         "A transfer of the job's files took longer than Tapis waits.",
         _SITE,
-        (
-            SHARED,
-            AGAIN,
-        ),
+        (SHARED, AGAIN),
     ),
     Ending(
         "JOB_UNABLE_TO_STAGE_INPUTS",
         "Tapis could not bring the inputs to the system.",
         _SITE,
-        (
-            CHECK,
-            AGAIN,
-        ),
+        (CHECK, AGAIN),
     ),
     Ending(
         "JOB_UNABLE_TO_STAGE_JOB",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from weft.core.findings.base import Remedy, Rule
 from weft.core.findings.causes import Cause, rules_of
 from weft.core.findings.remedies import CHECK, EXPLAIN, RETRY, VENV
-from weft.core.findings.settings import table
+from weft.core.findings.settings import in_parameters, table, variable
 from weft.model import Phase
 
 STAGED_IN = (Phase.PROCESSING_INPUTS, Phase.STAGING_INPUTS)
@@ -51,14 +51,15 @@ _INPUTS = (
         ours=(
             Remedy(
                 say="List the file in the study, and let the model open it by its name in the case's directory.",
-                setting=table("model", 'shared = ["~/CommunityData/FOLDER/"]'),
+                setting=table("model", 'shared = ["/home/jupyter/CommunityData/FOLDER"]'),
             ),
             RETRY,
         ),
         others=(
             Remedy(
                 say="Give the folder as an input, by its address, and open the file by its name in the job's folder.",
-                setting='"sourceUrl": "tapis://designsafe.storage.community/FOLDER"',
+                setting='"fileInputs": [{"name": "Input Directory",\n'
+                ' "sourceUrl": "tapis://designsafe.storage.community/FOLDER"}]',
             ),
         ),
     ),
@@ -94,7 +95,7 @@ _ENVIRONMENT = (
         others=(
             Remedy(
                 say="Load what `module spider NAME` on the system names; some apps take the list as a variable.",
-                setting='"envVariables": [{"key": "MODULE_LOADS_LIST", "value": "gcc/13.2.0,NAME/VERSION"}]',
+                setting=variable("MODULE_LOADS_LIST", "gcc/13.2.0,NAME/VERSION"),
             ),
         ),
     ),
@@ -132,8 +133,8 @@ _ENVIRONMENT = (
         ),
         others=(
             Remedy(
-                say="Let the app install it.",
-                setting='"envVariables": [{"key": "PIP_INSTALLS_LIST", "value": "PACKAGE"}]',
+                say="Let the app install it, if it takes the list as a variable, as designsafe-agnostic-app does.",
+                setting=variable("PIP_INSTALLS_LIST", "PACKAGE"),
             ),
         ),
     ),
@@ -158,7 +159,9 @@ _ENVIRONMENT = (
         others=(
             Remedy(
                 say="Load the modules that the program was built with, by a scheduler profile or in the script.",
-                setting='"schedulerOptions": [{"name": "profile", "arg": "--tapis-profile NAME"}]',
+                setting=in_parameters(
+                    "schedulerOptions", '[{"name": "profile", "arg": "--tapis-profile NAME"}]'
+                ),
             ),
         ),
     ),
@@ -167,10 +170,7 @@ _ENVIRONMENT = (
         title="A package could not be installed by pip",
         signs=("pip",),
         cause="The package does not exist for the job's Python, must be compiled there, or the nodes reach no index.",
-        ours=(
-            VENV,
-            RETRY,
-        ),
+        ours=(VENV, RETRY),
         others=(
             Remedy(
                 say="Install once, on a login node, into an environment in Work, and activate it in the script."
@@ -201,10 +201,11 @@ _ENVIRONMENT = (
         cause="A line of `model.setup` ended with another exit code than 0, so the job ended before any case.",
         ours=(
             EXPLAIN,
-            Remedy(say="Try the study here with a few cases first.", command="weft run{place} --pilot 4"),
+            Remedy(say="Mend that line, and try a few cases first.", command="weft run{place} --pilot 4"),
         ),
     ),
 )
+_ASK_OWNER = Remedy(say="Have the owner give you the right to read it, or copy it to a place of your own.")
 _RIGHTS = (
     Cause(
         id="permission-denied",
@@ -216,12 +217,12 @@ _RIGHTS = (
                 say="Write into the case's own directory, and keep what is wanted of it.",
                 setting=table("output", 'keep = ["*.out"]'),
             ),
-            Remedy(say="Have the owner give you the right to read it, or copy it to a place of your own."),
+            _ASK_OWNER,
             RETRY,
         ),
         others=(
             Remedy(say="Write into the job's folder; CommunityData and published data are for reading only."),
-            Remedy(say="Have the owner give you the right to read it, or copy it to a place of your own."),
+            _ASK_OWNER,
         ),
     ),
     Cause(
@@ -307,7 +308,7 @@ _RIGHTS = (
         cause="A user may have so many files open, and so many threads, on one node; many cases at once add up.",
         ours=(
             Remedy(
-                say="Let each case use as many threads as it has cores.",
+                say="Give each case one thread, or as many as it has cores.",
                 setting=table("model", 'env = { OMP_NUM_THREADS = "1", OPENBLAS_NUM_THREADS = "1" }'),
             ),
             Remedy(say="Or let fewer run at a time.", setting=table("tapis", "slots = {fewer}")),
@@ -316,7 +317,7 @@ _RIGHTS = (
         others=(
             Remedy(
                 say="Set the number of threads, and close files that are not needed any more.",
-                setting='"envVariables": [{"key": "OMP_NUM_THREADS", "value": "1"}]',
+                setting=variable("OMP_NUM_THREADS", "1"),
             ),
         ),
     ),

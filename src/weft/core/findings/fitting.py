@@ -21,15 +21,15 @@ def fitting(remedies: Iterable[Remedy], *, weft: bool, backend: str, app: str) -
     Jobs that weft did not launch have no study: of its file they know what is in a request, too, and of its commands
     nothing. Cases on this machine have no queue.
     """
-    if weft:
-        here = backend == "local"
-        kept = [
-            structs.replace(each, setting=_of_this_machine(each.setting)) if here else each
-            for each in remedies
-        ]
-    else:
+    remedies = list(remedies)
+    if not weft:
         kept = [left for each in remedies if (left := _of_no_study(each, backend)) is not None]
         kept = kept or [a_study_of(backend, app)]
+    elif backend == "local":
+        kept = [left for each in remedies if (left := _of_this_machine(each)) is not None]
+        kept = kept or [structs.replace(each, setting="") for each in remedies]
+    else:
+        kept = remedies
     return tuple(dict.fromkeys(kept))
 
 
@@ -62,10 +62,11 @@ def _of_no_study(remedy: Remedy, backend: str) -> Remedy | None:
     return structs.replace(remedy, setting=setting, command=command)
 
 
-def _of_this_machine(setting: str) -> str:
-    """Of the table [tapis], what there is in the table [local], too."""
-    head, *lines = setting.split("\n")
-    if head != "[tapis]":
-        return setting
-    kept = [line for line in lines if line.startswith(("slots = ", "cores = ", "memory = "))]
-    return table("local", *kept) if kept else ""
+def _of_this_machine(remedy: Remedy) -> Remedy | None:
+    """Of the table [tapis], what there is in the table [local], too. None if nothing is left."""
+    head, *lines = remedy.setting.split("\n")
+    if not head.startswith("[tapis"):
+        return remedy
+    here = [line for line in lines if line.startswith(("slots = ", "cores = ", "memory = "))]
+    setting = table("local", *here) if here and head == "[tapis]" else ""
+    return structs.replace(remedy, setting=setting) if setting or remedy.command else None

@@ -70,7 +70,7 @@ def _fill_slots(group: Alike, needed: int) -> Iterator[Remedy]:
     idle = 0 < group["used"] < CORES_USED * group["most_case_cores"]
     if cores > group["most_case_cores"] and not idle:
         say = "Give each case more cores, if the model can use them."
-        yield Remedy(say=say, setting=f"[resources]\ncores = {cores}")
+        yield Remedy(say=say, setting=table("resources", f"cores = {cores}"))
 
 
 FEW_CASES = Rule(
@@ -131,8 +131,11 @@ NEAR_ITS_LIMIT = Rule(
 def too_many_cases_in_a_job(scene: Scene) -> Iterator[Finding]:
     import polars as pl
 
-    found = (of_cases() & (pl.col("cases") >= MANY_CASES) & (pl.col("running_s") >= MANY_HOURS * 3600)) & (
-        pl.col("backend") != "local"
+    found = (
+        of_cases()
+        & (pl.col("cases") >= MANY_CASES)
+        & (pl.col("running_s") >= MANY_HOURS * 3600)
+        & (pl.col("backend") != "local")
     )
     for group in alike(scene.jobs, found, "running_s", **most("cases", "running_s")):
         yield group.finding(

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING
 
 from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, QueueFacts, Remedy, Rule, Scene, Severity
-from weft.core.findings.measures import column, whole
-from weft.core.findings.remedies import ATTEMPTS, CHECKPOINT, MORE_TIME, RETRY, filled, job_setting, more_jobs
+from weft.core.findings.measures import column, of_a_case, whole
+from weft.core.findings.remedies import (
+    ATTEMPTS,
+    CHECKPOINT,
+    MORE_TIME,
+    RETRY,
+    filled,
+    job_setting,
+    more_jobs,
+    said_of_jobs,
+    study_of,
+)
 from weft.core.findings.settings import table
+from weft.core.margins import MEMORY_MARGIN, enough_job_minutes, in_toml, round_memory, round_minutes
 from weft.core.packing import ENDS, GROWTH, MARGIN
 from weft.core.quantities import count, duration, size
 from weft.model import Outcome
@@ -18,12 +29,8 @@ from weft.model import Outcome
 if TYPE_CHECKING:
     import polars as pl
 
-ROOM = 1.2
-"""What a case should have, as a multiple of the most memory that one was seen to use."""
 USABLE = 0.9
 """The share of a node's memory that cases can have."""
-ROUND_MINUTES = 5
-"""Minutes are asked for in multiples of this."""
 
 
 def told() -> pl.Expr:
@@ -81,17 +88,17 @@ def _minutes(group: Alike, scene: Scene) -> tuple[int, str]:
     """What such a job should ask for, 0 where nobody can tell, and what that rests on."""
     usual = scene.normal.of(*group.key, "running_s")
     if group["more"]:
-        minutes = (group["ran"] + group["more"]) / 60 * MARGIN + ENDS
+        minutes = enough_job_minutes(group["ran"] + group["more"])
         how = f"what was left would have taken up to {duration(group['more'])} more, by its longest case"
     elif usual is not None and usual.p90 / 60 * MARGIN > group["asked"]:
-        minutes = usual.p90 / 60 * MARGIN
+        minutes = round_minutes(usual.p90 / 60 * MARGIN)
         how = f"nine of ten of your {usual.count:,} jobs like these ran for at most {duration(usual.p90)}"
     else:
-        minutes = group["asked"] * GROWTH
+        minutes = math.ceil(group["asked"] * GROWTH)
         how = (
             "by how much it was too short, nobody can tell: twice the time is a first try" if minutes else ""
         )
-    return math.ceil(minutes / ROUND_MINUTES) * ROUND_MINUTES, how
+    return minutes, how
 
 
 def _more_time(group: Alike, minutes: int, scene: Scene) -> Iterator[Remedy]:
@@ -118,7 +125,7 @@ def cases_timed_out(scene: Scene) -> Iterator[Finding]:
         recorded=column("recorded").sum(),
         longest=column("longest_case_s").max(),
     ):
-        study = scene.study if group.weft else None
+        study = study_of(scene, group)
         limit = study.resources.minutes if study else None
         minutes = math.ceil((limit or group["longest"] / 60) * GROWTH)
         stood = f"their limit of {limit:g} min" if limit else "their limit of time"
@@ -131,20 +138,24 @@ def cases_timed_out(scene: Scene) -> Iterator[Finding]:
                 ),
             ),
             cause="They needed more than `resources.minutes` gives a case, or never came to an end.",
-            remedies=filled(_longer_cases(minutes, _queue(group, scene).minutes), scene, group),
+            remedies=filled(_longer_cases(minutes, group, scene), scene, group),
             gain_s=group["lost"],
             basis="the time that these cases took, on the slots of their jobs",
         )
 
 
-def _longer_cases(minutes: int, most: float | None) -> Iterator[Remedy]:
-    fits = not most or minutes + ENDS <= most
+def _longer_cases(minutes: int, group: Alike, scene: Scene) -> Iterator[Remedy]:
+    most, needed = _queue(group, scene).minutes, math.ceil(minutes + ENDS)
+    fits = not most or needed <= most
     if not fits:
         yield CHECKPOINT
     elif minutes:
+        # A study whose cases may take longer than its jobs fails its own check.
+        job = said_of_jobs(scene, group).get("minutes") or needed
+        longer = "\n\n" + table(group.backend, f"minutes = {needed}") if job < needed else ""
         yield Remedy(
             say=f"Give a case {GROWTH:g} times the time.",
-            setting=table("resources", f"minutes = {minutes}"),
+            setting=table("resources", f"minutes = {minutes}") + longer,
         )
     yield ATTEMPTS
     if fits:
@@ -160,7 +171,7 @@ def cases_out_of_memory(scene: Scene) -> Iterator[Finding]:
     for group in alike(
         scene.jobs,
         oom > 0,
-        oom * column("case_s") / column("recorded").clip(1) / column("slots").clip(1),
+        oom * of_a_case(),
         oom=oom.sum(),
         recorded=column("recorded").sum(),
         limit=column("case_memory_mb").max() * 1e6,
@@ -168,7 +179,7 @@ def cases_out_of_memory(scene: Scene) -> Iterator[Finding]:
         node=column("memory_mb").max() * 1e6,
         slots=column("slots").max(),
     ):
-        needed = max(group["limit"] * GROWTH, group["peak"] * ROOM)
+        needed = max(group["limit"] * GROWTH, group["peak"] * MEMORY_MARGIN)
         limit = f" of {size(group['limit'])}" if group["limit"] else ""
         peak = f"; the largest used {size(group['peak'])}" if group["peak"] else ""
         yield group.finding(
@@ -199,12 +210,16 @@ def _more_memory(group: Alike, needed: float, scene: Scene) -> Iterator[Remedy]:
     if needed and fits:
         yield Remedy(
             say="Give a case more memory: no more run at a time than fit.",
-            setting=table("resources", f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"'),
+            setting=_memory(needed),
         )
-    if not fits or not needed:
+    else:
         yield _larger_nodes(group, scene)
     yield ATTEMPTS
     yield RETRY
+
+
+def _memory(needed: float) -> str:
+    return table("resources", f"memory = {in_toml(round_memory(needed))}")
 
 
 def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
@@ -220,13 +235,6 @@ def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
         cores=column("cores").max(),
         su=column("su").sum(),
     ):
-        together_s = group["slots"] * group["peak"]
-        all_cases = (
-            f"{group['slots']:,.0f} cases at a time of up to {size(group['peak'])} are {size(together_s)}"
-            if together_s
-            else ""
-        )
-        node = f", and a node has {size(group['node'])}" if group["node"] and together_s else ""
         yield group.finding(
             JOB_OUT_OF_MEMORY,
             evidence=(
@@ -234,7 +242,7 @@ def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
                     f"{count(group.count, 'job')} ended for want of memory, "
                     f"after {duration(group['lost'] / group.count)} on average"
                 ),
-                f"{all_cases}{node}",
+                _together(group),
             ),
             cause="All that ran on a node together used more memory than the job had there.",
             remedies=filled(_less_at_a_time(group, scene), scene, group),
@@ -244,14 +252,23 @@ def job_out_of_memory(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def _together(group: Alike) -> str:
+    together = group["slots"] * group["peak"]
+    if not together:
+        return ""
+    cases = count(round(group["slots"]), "case")
+    node = f", and a node has {size(group['node'])}" if group["node"] else ""
+    return f"{cases} at a time of up to {size(group['peak'])} are {size(together)}{node}"
+
+
 def _less_at_a_time(group: Alike, scene: Scene) -> Iterator[Remedy]:
-    slots, needed = int(group["slots"]), group["peak"] * ROOM
+    slots, needed = int(group["slots"]), group["peak"] * MEMORY_MARGIN
     fit = int(group["node"] * USABLE / needed) if needed and group["node"] else slots
     fewer = fit if 0 < fit < slots else slots // 2
     if group.weft and needed:
         yield Remedy(
             say="Say what a case needs: weft then runs no more at a time than fit.",
-            setting=table("resources", f'memory = "{math.ceil(needed / 5e8) / 2:g} GB"'),
+            setting=_memory(needed),
         )
     if group.weft and fewer:
         yield Remedy(say="Let fewer cases run at a time.", setting=table("tapis", f"slots = {fewer}"))
@@ -266,17 +283,19 @@ def _less_at_a_time(group: Alike, scene: Scene) -> Iterator[Remedy]:
 
 
 def _larger_nodes(group: Alike, scene: Scene) -> Remedy:
-    """Another queue of the same system: the one whose nodes have least more memory, where one is known."""
+    """Another queue of the same system: the one whose nodes have the least memory above these, if one is known."""
     larger = [
         facts
         for (system, _), facts in scene.queues.items()
         if system == group.system and (facts.memory_mb or 0) * 1e6 > max(group["node"], 1.0)
     ]
     best = min(larger, key=lambda facts: facts.memory_mb or 0, default=None)
+    if group.backend == "local":
+        return Remedy(say="Have a case use less memory, or run it on a machine that has more.")
     if best is None:
-        return Remedy(say="Or take a queue whose nodes have more memory, or have a case use less.")
+        return Remedy(say="Take a queue whose nodes have more memory, or have a case use less.")
     return Remedy(
-        say=f"Or take queue {best.queue}, whose nodes have {size((best.memory_mb or 0) * 1e6)}.",
+        say=f"Take queue {best.queue}, whose nodes have {size((best.memory_mb or 0) * 1e6)}.",
         setting=job_setting(group, queue=best.queue),
     )
 
@@ -292,6 +311,7 @@ JOB_TIMED_OUT = Rule(
     severity=Severity.FAILURE,
     rule="A job was ended when its time was over (not by a deadline of the scheduler).",
     remedy="More `minutes` of `[tapis]`; where the queue gives no more, more `jobs`, or `[continue]`.",
+    lost=True,
     find=job_timed_out,
 )
 CASES_TIMED_OUT = Rule(
@@ -300,6 +320,7 @@ CASES_TIMED_OUT = Rule(
     severity=Severity.FAILURE,
     rule="The runner ended cases at their limit of `resources.minutes`.",
     remedy="More `minutes` of `[resources]`, or `[retry]`, which doubles them.",
+    lost=True,
     find=cases_timed_out,
 )
 CASES_OUT_OF_MEMORY = Rule(
@@ -308,6 +329,7 @@ CASES_OUT_OF_MEMORY = Rule(
     severity=Severity.FAILURE,
     rule="The runner ended cases at their limit of `resources.memory`.",
     remedy="More `memory` of `[resources]`, or `[retry]`, which doubles it.",
+    lost=True,
     find=cases_out_of_memory,
 )
 JOB_OUT_OF_MEMORY = Rule(
@@ -316,6 +338,7 @@ JOB_OUT_OF_MEMORY = Rule(
     severity=Severity.FAILURE,
     rule="A job was ended as the memory of a node, or what it had asked for of it, was used up.",
     remedy="`memory` of `[resources]` says what a case needs; fewer `slots`, or larger nodes.",
+    lost=True,
     find=job_out_of_memory,
 )
 

@@ -41,6 +41,11 @@ def computing() -> pl.Expr:
     return pl.when(cases > 0).then(cases).otherwise(column("running_s"))
 
 
+def of_a_case() -> pl.Expr:
+    """Seconds of a job that one of its cases takes, on average, as others run beside it."""
+    return column("case_s") / column("recorded").clip(1) / column("slots").clip(1)
+
+
 def of_cases(*, least: int = 1) -> pl.Expr:
     """Is it a job of cases (or a pilot), of which so many left a record?"""
     import polars as pl

@@ -20,12 +20,16 @@ from weft.core.findings.remedies import (
     RETRY,
     STAY,
 )
-from weft.core.findings.settings import table
+from weft.core.findings.settings import in_parameters, table
 
 _MEND = Remedy(say="Mend the script, and try it with one case on a development queue.")
 _LESS = Remedy(
     say="Let fewer cases run at a time, so that each has more memory.",
     setting=table("tapis", "slots = {fewer}"),
+)
+_SERIES_FIRST = Remedy(
+    say="Make the series first, and name its tag: `timeSeries Path 10 -dt 0.01 -filePath motion.txt`, "
+    "then `pattern UniformExcitation 1 1 -accel 10`."
 )
 _SOLVER = (
     Cause(
@@ -71,18 +75,10 @@ _SOLVER = (
         signs=("inline-series",),
         cause='OpenSees 3.7 and later read the quoted series of a pattern ("Path -dt ...") as the tag of one.',
         ours=(
-            Remedy(
-                say="Make the series first, and name its tag: `timeSeries Path 10 -dt 0.01 -filePath motion.txt`, "
-                "then `pattern UniformExcitation 1 1 -accel 10`.",
-            ),
+            _SERIES_FIRST,
             MEND_AND_TRY,
         ),
-        others=(
-            Remedy(
-                say="Make the series first, and name its tag: `timeSeries Path 10 -dt 0.01 -filePath motion.txt`, "
-                "then `pattern UniformExcitation 1 1 -accel 10`.",
-            ),
-        ),
+        others=(_SERIES_FIRST,),
     ),
     Cause(
         id="model-error",
@@ -146,7 +142,7 @@ _SOLVER = (
         others=(
             Remedy(
                 say="Load the MPI with which the program was built, and let the app start it.",
-                setting='"appArgs": [{"name": "UseMPI", "arg": "True"}]',
+                setting=in_parameters("appArgs", '[{"name": "UseMPI", "arg": "True"}]'),
             ),
         ),
     ),
@@ -213,8 +209,9 @@ _PROGRAM = (
         cause="It is an error within the program, or too small a stack, or bad input that it does not notice.",
         ours=(
             Remedy(
-                say="Try a larger stack, which large Fortran and OpenSees models need.",
-                setting=table("model", 'setup = ["ulimit -s unlimited"]'),
+                say="Try a larger stack, which large Fortran and OpenSees models need, in the command itself: a limit "
+                "that `setup` sets does not hold for cases.",
+                setting=table("model", 'command = "ulimit -s unlimited; PROGRAM"'),
             ),
             RESULTS,
             EXPLAIN,
@@ -231,7 +228,7 @@ _PROGRAM = (
         ours=(
             Remedy(
                 say="Build it on a node of the queue, or take the queue for which it was built.",
-                setting=table("tapis", 'queue = "{queue}"'),
+                setting=table("tapis", 'queue = "QUEUE"'),
             ),
             RETRY,
         ),
@@ -242,13 +239,7 @@ _PROGRAM = (
         title="Programs found no memory",
         signs=("no-memory", "killed"),
         cause="All cases on a node share its memory; when it is used up, requests fail and the kernel ends processes.",
-        ours=(CASE_MEMORY, _LESS, RETRY),
-        others=(
-            Remedy(
-                say="Run fewer processes on each node, or take a queue with larger nodes.",
-                setting='"coresPerNode": {fewer}, "execSystemLogicalQueue": "{queue}"',
-            ),
-        ),
+        ours=(_LESS, CASE_MEMORY, RETRY),
     ),
 )
 _SCHEDULER = (
@@ -257,10 +248,7 @@ _SCHEDULER = (
         title="Slurm ended programs when the job's time was over",
         signs=("time-limit",),
         cause="The job took longer than it had asked for.",
-        ours=(
-            MORE_TIME,
-            CHECKPOINT,
-        ),
+        ours=(MORE_TIME, CHECKPOINT),
         others=(
             Remedy(say="Ask for more time, or put less into one job.", setting='"maxMinutes": {longer}'),
         ),

@@ -16,9 +16,9 @@ from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Part, QueueFacts, Remedy, Rule, Scene, Severity
 from weft.core.findings.figures import limit
 from weft.core.findings.measures import column, computing
-from weft.core.findings.remedies import job_setting
+from weft.core.findings.remedies import job_setting, least_minutes
+from weft.core.margins import enough_job_minutes
 from weft.core.normal import Baseline
-from weft.core.packing import ENDS, MARGIN
 from weft.core.quantities import count, duration
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ QUEUED_S = 600.0
 """Waiting for less is not told of."""
 HALF = 0.5
 """Something asked for can be cut if less than this share of it was used."""
-STEP_MINUTES = 5
-"""Minutes are rounded up to this."""
 
 
 class Needed(Struct, frozen=True, kw_only=True):
@@ -61,7 +59,7 @@ def long_queued(scene: Scene) -> Iterator[Finding]:
     lost = column("queued_s")
     when = (lost >= QUEUED_S) & (lost >= column("running_s"))
     for group in alike(scene.jobs, when, lost, **_figures()):
-        needed = _needed(group)
+        needed = _needed(scene, group)
         choices = [*_other_queues(scene, group, needed), *_shapes(group, needed)]
         best = choices[0] if choices else None
         yield group.finding(
@@ -82,7 +80,7 @@ def long_queued(scene: Scene) -> Iterator[Finding]:
 def _figures() -> dict[str, pl.Expr]:
     import polars as pl
 
-    slots = column("busy_s") * column("case_cores") / computing()
+    busy = column("busy_s") * column("case_cores") / computing()
     memory = column("peak_memory_bytes") * column("slots") / 1e6
     ended_well = pl.col("outcome").eq("FINISHED")
     return {
@@ -94,19 +92,18 @@ def _figures() -> dict[str, pl.Expr]:
         "nodes": column("nodes").max(),
         "cores": column("cores").max(),
         "memory": column("memory_mb").max(),
-        "busy": slots.filter((column("busy_s") > 0) & (computing() > 0)).max(),
+        "busy": busy.filter((column("busy_s") > 0) & (computing() > 0)).max(),
         "used_mb": memory.max(),
         "rate": column("rate").max(),
         "su": column("su").sum(),
     }
 
 
-def _needed(group: Alike) -> Needed:
+def _needed(scene: Scene, group: Alike) -> Needed:
     asked_minutes, nodes, cores = group["minutes"], max(1, round(group["nodes"])), round(group["cores"])
     minutes = asked_minutes
     if group["longest"] and not group["cut_off"]:
-        room = group["longest"] / 60 * MARGIN + ENDS
-        minutes = math.ceil(room / STEP_MINUTES) * STEP_MINUTES
+        minutes = max(enough_job_minutes(group["longest"]), least_minutes(scene, group))
         minutes = min(minutes, asked_minutes) if asked_minutes else minutes
     fewer = math.ceil(group["busy"] / cores) if group["busy"] and cores else nodes
     return Needed(
@@ -131,7 +128,7 @@ def _waited(scene: Scene, group: Alike) -> tuple[str, str]:
 
 
 def _asked(group: Alike, needed: Needed) -> str:
-    nodes = f"{needed.asked_nodes:,} node{'' if needed.asked_nodes == 1 else 's'}"
+    nodes = count(needed.asked_nodes, "node")
     asked = f"{nodes} of {group['cores']:.0f} cores" if group["cores"] else nodes
     minutes = f" for {limit(60 * needed.asked_minutes)}" if needed.asked_minutes else ""
     used = [f"ran at most {duration(group['longest'])}"] if group["longest"] else []
@@ -186,7 +183,7 @@ def _in_queue(group: Alike, needed: Needed, facts: QueueFacts, known: Baseline |
     asked |= {"queue": facts.queue, "minutes": round(needed.minutes)}
     asked |= {"nodes": needed.nodes} if needed.nodes < needed.asked_nodes else {}
     asked |= {"jobs": facts.run} if facts.run and facts.run < group.count else {}
-    longest = f"up to {limit(60 * facts.minutes)}" if facts.minutes else "any time"
+    longest = f"up to {limit(60 * facts.minutes)}" if facts.minutes else "no limit of time"
     at_once = f", {count(facts.run, 'job')} at once" if facts.run else ""
     waits = f"; your jobs there wait {duration(known.median)}" if known else ""
     cheaper = facts.rate / group["rate"] if facts.rate is not None and group["rate"] else 1.0

@@ -1,4 +1,4 @@
-"""Failures before a job could run: what the batch system, the site's own checks, or the app stood in the way. PURE.
+"""Failures before a job could run: the batch system, the site's own checks, or the app stood in the way. PURE.
 
 One row for each cause; ``causes.py`` says how rows become findings. A refusal by sbatch is final for Tapis: the job has
 FAILED and is not sent again. weft takes it for the site's doing, and submits the cases again in another job.
@@ -9,7 +9,12 @@ from __future__ import annotations
 from weft.core.findings.base import Remedy, Rule
 from weft.core.findings.causes import Cause, rules_of
 from weft.core.findings.remedies import PLAN, RETRY, SHOW_APP
-from weft.core.findings.settings import table
+from weft.core.findings.settings import in_parameters, table
+
+_ASK_FOR_MORE = Remedy(say="If it is used up, have its owner ask for more, or take another one.")
+_CHECK_OWN = Remedy(
+    say="An app of your own: look at its definition and its wrapper.", command="weft app check FOLDER"
+)
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
@@ -64,15 +69,17 @@ CAUSES: tuple[Cause, ...] = (
                 say="Name one that the portal lists for you on this system.",
                 setting=table("tapis", 'allocation = "ABC-12345"'),
             ),
-            Remedy(say="If it is used up, have its owner ask for more, or take another one."),
+            _ASK_FOR_MORE,
             RETRY,
         ),
         others=(
             Remedy(
                 say="Name one that the portal lists for you on this system.",
-                setting='"parameterSet": {"schedulerOptions": [{"name": "TACC Allocation", "arg": "-A ABC-12345"}]}',
+                setting=in_parameters(
+                    "schedulerOptions", '[{"name": "TACC Allocation", "arg": "-A ABC-12345"}]'
+                ),
             ),
-            Remedy(say="If it is used up, have its owner ask for more, or take another one."),
+            _ASK_FOR_MORE,
         ),
     ),
     Cause(
@@ -123,20 +130,14 @@ CAUSES: tuple[Cause, ...] = (
                 say="Take another version, or another app.",
                 setting=table("tapis", 'app = "{app}"', 'version = "VERSION"'),
             ),
-            Remedy(
-                say="An app of your own: look at its definition and its wrapper.",
-                command="weft app check FOLDER",
-            ),
+            _CHECK_OWN,
         ),
         others=(
             Remedy(
                 say="Take another version, or another app.",
                 setting='"appId": "{app}", "appVersion": "VERSION"',
             ),
-            Remedy(
-                say="An app of your own: look at its definition and its wrapper.",
-                command="weft app check FOLDER",
-            ),
+            _CHECK_OWN,
         ),
     ),
 )

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from msgspec import structs
 
 from weft.core.findings.alike import Alike
-from weft.core.findings.base import Remedy, Scene
+from weft.core.findings.base import QueueFacts, Remedy, Scene
 from weft.core.findings.fitting import a_study_of
 from weft.core.findings.settings import in_request, table
-from weft.core.packing import ENDS, GROWTH, MARGIN
+from weft.core.margins import USUAL_JOBS, enough_job_minutes
+from weft.core.packing import ENDS, GROWTH
 from weft.core.quantities import count
 from weft.model import Study
 
 FULL_S = 1800.0
 """A job that computes for so long is worth what it costs besides: an empty one takes the service 100 to 200 s."""
-USUAL_JOBS = 4
-"""Jobs at a time, where the study does not say."""
+FIRST_MINUTES = 120
+"""Minutes to try first, where it is not known what was asked for."""
 
 EXPLAIN = Remedy(say="Read the whole story of one of these jobs.", command="weft explain{place} {job}")
 RESULTS = Remedy(say="See which cases failed, and with which parameters.", command="weft results{place}")
@@ -38,7 +40,7 @@ ASK = Remedy(
 )
 STAY = Remedy(
     say="If it happens often, take a queue whose jobs cannot be preempted, or make jobs shorter.",
-    setting=table("tapis", 'queue = "{queue}"'),
+    setting=table("tapis", 'queue = "QUEUE"'),
 )
 MORE_TIME = Remedy(say="Ask for more time.", setting=table("tapis", "minutes = {longer}"))
 CASE_MEMORY = Remedy(
@@ -114,17 +116,17 @@ def fewer_jobs(scene: Scene, group: Alike) -> Remedy:
     kept = full_jobs(number, computing_s)
     if kept == number or group.backend != "tapis":
         return Remedy(
-            say="Nothing need be changed: each job has enough to do, and what was busy is so at times."
+            say="Nothing need be changed: each job has enough to do, and the service is busy at times."
         )
-    minutes = math.ceil(computing_s / kept / 60 * MARGIN + ENDS)
+    minutes = max(enough_job_minutes(computing_s / kept), least_minutes(scene, group))
     return Remedy(
-        say=f"Put more cases into each job: {count(kept, 'job')} would do, and take about {minutes} min each.",
+        say=f"Put more cases into each job: {count(kept, 'job')} would do, of {minutes} min at most.",
         setting=table("tapis", f"jobs = {kept}", f"minutes = {minutes}"),
     )
 
 
 def full_jobs(number: int, computing_s: float) -> int:
-    """So many jobs, one after the other's cases, would each compute for about ``FULL_S``; never more than there are."""
+    """How many jobs the same cases fill, if each computes for about ``FULL_S``; never more than there are."""
     return min(number, max(1, round(computing_s / FULL_S)))
 
 
@@ -140,11 +142,23 @@ def study_of(scene: Scene, group: Alike) -> Study | None:
     return scene.study if scene.study is not None and scene.study.name == group.study else None
 
 
+def said_of_jobs(scene: Scene, group: Alike) -> Mapping[str, Any]:
+    """What the study says of its jobs; nothing if it is not at hand."""
+    study = study_of(scene, group)
+    return study.settings.get(group.backend, {}) if study is not None else {}
+
+
 def jobs_at_a_time(scene: Scene, group: Alike) -> int:
     """How many jobs at a time the study asks for."""
+    return int(said_of_jobs(scene, group).get("jobs") or USUAL_JOBS)
+
+
+def least_minutes(scene: Scene, group: Alike) -> int:
+    """Minutes that a job must have since one case may take so long; 0 where that is not known, or cases go on."""
     study = study_of(scene, group)
-    said = study.settings.get(group.backend, {}) if study is not None else {}
-    return int(said.get("jobs") or USUAL_JOBS)
+    if study is None or study.continues is not None or not study.resources.minutes:
+        return 0
+    return math.ceil(study.resources.minutes + ENDS)
 
 
 def job_setting(group: Alike, **asked: str | float) -> str:
@@ -165,10 +179,9 @@ def filled(remedies: Iterable[Remedy], scene: Scene, group: Alike) -> Iterator[R
     Left out is one whose setting or command needs what is not known, as an app.
     """
     values = _values(scene, group)
+    instead = _ELSEWHERE if not group.weft else _ON_THIS_MACHINE if group.backend == "local" else {}
     for remedy in remedies:
-        each = (_ELSEWHERE if not group.weft else _ON_THIS_MACHINE if group.backend == "local" else {}).get(
-            remedy, remedy
-        )
+        each = instead.get(remedy, remedy)
         setting, command = _fill(each.setting, values), _fill(each.command, values)
         if setting or command or not (each.setting or each.command):
             yield structs.replace(each, setting=setting, command=command)
@@ -194,16 +207,24 @@ def _values(scene: Scene, group: Alike) -> Mapping[str, str | None]:
         "{system}": group.system or None,
         "{queue}": _another_queue(scene, group),
         "{submit}": str((facts and facts.submit) or 2),
-        "{fewer}": str(max(1, int(group.figures.get("slots", 0.0)) // 2)),
-        "{longer}": str(int(group.figures.get("minutes", 0.0) * GROWTH) or 120),
+        "{fewer}": str(max(1, int(group.figures.get("slots" if group.weft else "cores", 0.0)) // 2)),
+        "{longer}": _longer(group.figures.get("minutes", 0.0), facts),
     }
 
 
+def _longer(minutes: float, facts: QueueFacts | None) -> str | None:
+    """More minutes for a job, as far as the queue gives them; None where it gives no more."""
+    wanted = int(minutes * GROWTH) or FIRST_MINUTES
+    most = int((facts and facts.minutes) or wanted)
+    return str(min(wanted, most)) if most > minutes else None
+
+
 def _another_queue(scene: Scene, group: Alike) -> str:
-    """Another queue of the same system: that with the longest jobs; QUEUE where none is known."""
+    """Another queue of the same system: the cheapest that takes jobs so long; QUEUE where none is known."""
+    minutes = group.figures.get("minutes", 0.0)
     others = [
-        (-(facts.minutes or 0.0), queue)
+        ((facts.minutes or 0.0) < minutes, facts.rate or math.inf, -(facts.minutes or 0.0), queue)
         for (system, queue), facts in scene.queues.items()
         if system == group.system and queue != group.queue
     ]
-    return min(others)[1] if others else "QUEUE"
+    return min(others)[-1] if others else "QUEUE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from weft.core.findings.alike import Alike, alike, total
@@ -16,7 +17,7 @@ from weft.core.findings.measures import (
     sums,
     with_slots,
 )
-from weft.core.findings.remedies import job_setting, study_of
+from weft.core.findings.remedies import job_setting, least_minutes, study_of
 from weft.core.findings.settings import table
 from weft.core.margins import enough_memory, enough_minutes, in_toml
 from weft.core.packing import ENDS
@@ -146,14 +147,12 @@ def _fewer_minutes(scene: Scene, group: Alike, enough: int) -> Remedy:
     say = "Ask for the minutes that a job needs, and some to spare."
     if not group.weft:
         return Remedy(say=say, setting=job_setting(group, minutes=enough))
-    study = study_of(scene, group)
-    case = enough_minutes(group["most_longest_case_s"])
-    limit = study.resources.minutes if study is not None else None
-    lines = ""
-    if limit and limit + ENDS > enough:  # a job is never shorter than one case may be
-        enough = max(enough, case + int(ENDS))
-        lines = f"[resources]\nminutes = {case}\n\n"
-    return Remedy(say=say, setting=lines + table(group.backend, f"minutes = {enough}"))
+    least, longest, shorter = least_minutes(scene, group), group["most_longest_case_s"], ""
+    if least > enough and longest:  # a job is never shorter than one case may be
+        case = enough_minutes(longest)
+        least = case + math.ceil(ENDS)
+        shorter = table("resources", f"minutes = {case}") + "\n\n"
+    return Remedy(say=say, setting=shorter + table(group.backend, f"minutes = {max(enough, least)}"))
 
 
 OVER_MINUTES = Rule(
@@ -199,7 +198,7 @@ def over_requested_case_minutes(scene: Scene) -> Iterator[Finding]:
                 Remedy(
                     say="Let a case take what it needs, and some to spare; one that needs more runs again with "
                     "twice the time.",
-                    setting=f"[resources]\nminutes = {enough}",
+                    setting=table("resources", f"minutes = {enough}"),
                 )
             ],
         )

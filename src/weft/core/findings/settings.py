@@ -7,8 +7,14 @@ from collections.abc import Mapping
 
 from weft.model import Study
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-"""Variables that say how many threads a program may have."""
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""Variables that say how many threads a program may have; the runner sets them to a case's cores."""
 _ELSEWHERE = re.compile(r"\b(ibrun|srun)\b")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -73,6 +79,16 @@ def in_request(backend: str, asked: Mapping[str, str]) -> str:
             if name in _OF_SLURM
         )
     return ",\n".join(f'"{_OF_TAPIS[name]}": {value}' for name, value in asked.items() if name in _OF_TAPIS)
+
+
+def in_parameters(kind: str, values: str) -> str:
+    """What a request has below ``parameterSet``: arguments, variables, the archive filter."""
+    return f'"parameterSet": {{"{kind}": {values}}}'
+
+
+def variable(name: str, value: str) -> str:
+    """A variable of the job's environment, in its request."""
+    return in_parameters("envVariables", f'[{{"key": "{name}", "value": "{value}"}}]')
 
 
 def _in_slurm(name: str, value: str) -> str:

@@ -262,17 +262,7 @@ def uneven_end(scene: Scene) -> Iterator[Finding]:
         one = group["most_longest_case_s"] > ONE_CASE * group["cases_s"]
         yield group.finding(
             UNEVEN_END,
-            evidence=[
-                (
-                    f"the last cases ran {duration(group['tail'])} longer than an average slot had work "
-                    f"(median of {count(group.count, 'job')}): {share(group['tail_s'] / group['there'])} "
-                    "of the slots' time"
-                ),
-                (
-                    f"the longest case took {duration(group['most_longest_case_s'])}; all cases of a job, "
-                    f"{duration(group['cases_s'])} (median)"
-                ),
-            ],
+            evidence=_uneven_evidence(group),
             cause=ONE_IS_LONG if one else LATE_ARE_LONG,
             remedies=_even_end(scene, group, one=one),
             gain_s=None if one else group["even"],
@@ -280,13 +270,25 @@ def uneven_end(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def _uneven_evidence(group: Alike) -> Iterator[str]:
+    part = share(group["tail_s"] / group["there"])
+    yield (
+        f"the last cases ran {duration(group['tail'])} longer than an average slot had work{group.median}: "
+        f"{part} of the slots' time"
+    )
+    longest, whole = duration(group["most_longest_case_s"]), duration(group["cases_s"])
+    yield f"the longest case took {longest}; all cases of a job, {whole}{group.median}"
+
+
 STARTS_ARE_SLOW = "To start a case takes about as long as it runs."
 ENDS_ARE_SLOW = (
     "Cases end faster than what they leave can be put away, or than directories can be made for others."
 )
 ONE_IS_LONG = "One long case is what the others wait for."
-LATE_ARE_LONG = """Long cases began late: weft starts those first that it knows to be long, by an earlier run, and the \
-others in their order in the study."""
+LATE_ARE_LONG = (
+    "Long cases began late: weft starts those first that it knows to be long, by an earlier run, and the others in "
+    "their order in the study."
+)
 
 
 def _even_end(scene: Scene, group: Alike, *, one: bool) -> Iterator[Remedy]:

@@ -9,9 +9,10 @@ from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
 from weft.core.findings.figures import limit
 from weft.core.findings.measures import column
-from weft.core.findings.remedies import SHARED, as_a_study, fewer_jobs
-from weft.core.findings.settings import table
+from weft.core.findings.remedies import SHARED, as_a_study
+from weft.core.findings.settings import table, variable
 from weft.core.findings.transfers import (
+    BUNDLED,
     COPYING_S,
     LARGE_S,
     LEAST_GAIN_S,
@@ -21,6 +22,7 @@ from weft.core.findings.transfers import (
     SMALL_BYTES,
     WAITED_S,
     around,
+    began_late,
     copies_long_by_number,
     large,
     moved,
@@ -29,7 +31,6 @@ from weft.core.findings.transfers import (
     told,
     took,
     usually,
-    waited,
 )
 from weft.core.quantities import count, duration, size
 
@@ -42,12 +43,12 @@ MOVED_BYTES = 100_000
 UPLOADING_S = 60.0
 """Uploading for less is not told of."""
 
-_PHASE = "staging_inputs_s"
+_LESS_INPUTS = Remedy(say="Leave out of [tapis.inputs] what the cases do not read, or give it as one ZIP.")
 
 
 def inputs_staged_file_by_file(scene: Scene) -> Iterator[Finding]:
     """Many small files on the way in."""
-    for group in alike(scene.jobs, copies_long_by_number("inputs"), took("inputs"), **told("inputs", _PHASE)):
+    for group in alike(scene.jobs, copies_long_by_number("inputs"), took("inputs"), **told("inputs")):
         saved = saved_by_bundling(scene, group, "inputs")
         if saved is None:
             continue
@@ -63,67 +64,68 @@ def inputs_staged_file_by_file(scene: Scene) -> Iterator[Finding]:
 
 def _bundle_inputs(group: Alike) -> tuple[Remedy, ...]:
     if group.weft:
-        return (SHARED, _less_inputs())
+        return (SHARED, _LESS_INPUTS)
+    pack = "mkdir -p inputs && zip -r inputs/inputs.zip FOLDER"
     unpack = Remedy(
-        say="Or pack the folder into one ZIP that the script unpacks first, and name its address as the input.",
-        setting='"fileInputs": [{"name": "Input Directory", "sourceUrl": "tapis://'
-        + (group.system or "SYSTEM")
-        + '/PATH/inputs"}]',
-        command="zip -r inputs/inputs.zip FOLDER",
+        say="Or pack the folder into one ZIP that the script unpacks first, and name the folder with the ZIP as the "
+        "input.",
+        setting=_input_from(_there(group, "inputs")),
+        command=pack,
     )
     if group.app.startswith("designsafe-agnostic"):
         unpack = Remedy(
             say="Or put one ZIP into the input directory; this app unpacks it before it starts the program.",
-            setting='"envVariables": [{"key": "UNZIP_FILES_LIST", "value": "inputs.zip"}]',
-            command="zip -r inputs/inputs.zip FOLDER",
+            setting=variable("UNZIP_FILES_LIST", "inputs.zip"),
+            command=pack,
         )
     return (as_a_study(group), unpack)
 
 
-def _less_inputs() -> Remedy:
-    return Remedy(say="Leave out of [tapis.inputs] what the cases do not read, or give it as one ZIP.")
+def _there(group: Alike, folder: str) -> str:
+    return f"tapis://{group.system or 'SYSTEM'}/PATH/{folder}"
+
+
+def _input_from(address: str) -> str:
+    return f'"fileInputs": [{{"name": "Input Directory", "sourceUrl": "{address}"}}]'
 
 
 def _in_place(group: Alike) -> Remedy:
-    there = f'"tapis://{group.system or "SYSTEM"}/PATH/FOLDER"'
+    there = _there(group, "FOLDER")
     if not group.weft:
         return Remedy(
             say="Or keep them in Work of the system that runs the job, and name their place there as the input.",
-            setting=f'"fileInputs": [{{"name": "Input Directory", "sourceUrl": {there}}}]',
+            setting=_input_from(there),
         )
     return Remedy(
         say="Or keep them in Work of the system that runs the job, and let the cases read them there.",
-        setting=table("model", f"shared = [{there}]"),
+        setting=table("model", f'shared = ["{there}"]'),
     )
 
 
 def _keep_on_system(group: Alike) -> tuple[Remedy, ...]:
     if group.weft:
         return (SHARED, _in_place(group))
-    return (
-        as_a_study(group),
-        _in_place(group),
-    )
+    return (as_a_study(group), _in_place(group))
 
 
 def large_inputs(scene: Scene) -> Iterator[Finding]:
     """Many bytes on the way in."""
-    for group in alike(scene.jobs, large("inputs"), took("inputs"), **told("inputs", _PHASE)):
-        saved = group["took_s"] - group.count * _little(scene, group).likely
+    for group in alike(scene.jobs, large("inputs"), took("inputs"), **told("inputs")):
+        saved, basis = _saved_in_place(scene, group)
         yield group.finding(
             LARGE_INPUTS,
             evidence=(moved(group), around(group), usually(scene, group, "inputs_copying_s")),
             cause="All these bytes pass through the service's own servers, for each job anew.",
             remedies=_keep_on_system(group),
-            gain_s=max(0.0, saved),
-            basis=_little(scene, group).basis,
+            gain_s=saved,
+            basis=basis,
         )
 
 
 def inputs_from_a_slow_source(scene: Scene) -> Iterator[Finding]:
     """Few bytes a second on the way in."""
-    for group in alike(scene.jobs, slow("inputs"), took("inputs"), **told("inputs", _PHASE)):
-        saved = group["took_s"] - group.count * _little(scene, group).likely
+    for group in alike(scene.jobs, slow("inputs"), took("inputs"), **told("inputs")):
+        saved, basis = _saved_in_place(scene, group)
         yield group.finding(
             SLOW_SOURCE,
             evidence=(
@@ -133,31 +135,20 @@ def inputs_from_a_slow_source(scene: Scene) -> Iterator[Finding]:
             ),
             cause="The storage that the inputs lie on gives them slowly, or many users shared the service's transfers.",
             remedies=_keep_on_system(group),
-            gain_s=max(0.0, saved),
-            basis=_little(scene, group).basis,
+            gain_s=saved,
+            basis=basis,
         )
 
 
-def _little(scene: Scene, group: Alike) -> waits.Expected:
-    """What a job still waits for whose inputs lie where it runs."""
-    return waits.transfer(scene.normal, group.key, "inputs", 2, MOVED_BYTES)
+def _saved_in_place(scene: Scene, group: Alike) -> tuple[float, str]:
+    """Seconds that are saved over all jobs where inputs lie where they are read, and what they rest on."""
+    left = waits.transfer(scene.normal, group.key, "inputs", BUNDLED["inputs"], MOVED_BYTES)
+    return group["took_s"] - group.count * left.likely, left.basis
 
 
 def inputs_waited(scene: Scene) -> Iterator[Finding]:
     """A transfer that began late."""
-    lost = column("inputs_waiting_s")
-    for group in alike(scene.jobs, waited("inputs"), lost, **told("inputs", _PHASE)):
-        waiting = duration(group["waiting_s"])
-        whole = duration(group["phase_s"])
-        yield group.finding(
-            INPUTS_WAITED,
-            evidence=(
-                f"{waiting} of {whole} passed before the transfer began{group.median}",
-                usually(scene, group, "inputs_waiting_s"),
-            ),
-            cause="The service moves the files of all its users with few threads, in turn.",
-            remedies=(fewer_jobs(scene, group),),
-        )
+    yield from began_late(scene, INPUTS_WAITED, "inputs")
 
 
 def same_inputs_again(scene: Scene) -> Iterator[Finding]:
@@ -166,9 +157,9 @@ def same_inputs_again(scene: Scene) -> Iterator[Finding]:
 
     sources = pl.col("sources").list.join("\n")
     when = (pl.col("sources").list.len() > 0) & (took("inputs") > 0)
-    for group in alike(scene.jobs, when, took("inputs"), also=sources, **told("inputs", _PHASE)):
+    for group in alike(scene.jobs, when, took("inputs"), also=sources, **told("inputs")):
         again = group["took_s"] * (group.count - 1) / group.count
-        saved = group["took_s"] - group.count * _little(scene, group).likely
+        saved, basis = _saved_in_place(scene, group)
         if group.count < AGAIN or again < AGAIN_S or saved < LEAST_GAIN_S * group.count:
             continue
         first, *rest = group.also.split("\n")
@@ -186,7 +177,7 @@ def same_inputs_again(scene: Scene) -> Iterator[Finding]:
                 Remedy(say="See what the store holds.", command="weft store list"),
             ),
             gain_s=saved,
-            basis=_little(scene, group).basis,
+            basis=basis,
         )
 
 
@@ -209,6 +200,8 @@ def long_uploading(scene: Scene) -> Iterator[Finding]:
         )
 
 
+_KEEP_THERE = "Keep them on the system that runs the job: `shared` of `[model]`."
+
 FILE_BY_FILE = Rule(
     id="inputs-staged-file-by-file",
     title="Inputs staged file by file",
@@ -225,7 +218,7 @@ LARGE_INPUTS = Rule(
     severity=Severity.WASTE,
     rule=f"Inputs that are not many small files were copied for {limit(LARGE_S)} or more, "
     f"at {size(SLOW_BYTES_S)}/s or faster.",
-    remedy="Keep them on the system that runs the job: `shared` of `[model]`.",
+    remedy=_KEEP_THERE,
     saves=(Part.INPUTS,),
     find=large_inputs,
 )
@@ -235,7 +228,7 @@ SLOW_SOURCE = Rule(
     severity=Severity.WASTE,
     rule=f"Inputs that are not many small files were copied for {limit(SLOW_S)} or more, "
     f"slower than {size(SLOW_BYTES_S)}/s.",
-    remedy="Keep them on the system that runs the job: `shared` of `[model]`.",
+    remedy=_KEEP_THERE,
     saves=(Part.INPUTS,),
     find=inputs_from_a_slow_source,
 )
@@ -254,7 +247,7 @@ SAME_INPUTS = Rule(
     rule=f"{AGAIN} jobs or more were staged from the same addresses, all but the first took "
     f"{limit(AGAIN_S)} or more together, and keeping them there saves "
     f"{limit(LEAST_GAIN_S)} in a job.",
-    remedy="Keep them on the system that runs the job: `shared` of `[model]`; `weft store list` shows what is there.",
+    remedy=f"{_KEEP_THERE} `weft store list` shows what is there.",
     saves=(Part.INPUTS,),
     find=same_inputs_again,
 )

@@ -6,13 +6,14 @@ Of the others, one with few bytes a second is slow, and one that takes its time 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from weft.core import waits
-from weft.core.findings.alike import Alike
-from weft.core.findings.base import Scene
+from weft.core.findings.alike import Alike, alike
+from weft.core.findings.base import Finding, Rule, Scene
 from weft.core.findings.measures import column
+from weft.core.findings.remedies import fewer_jobs
 from weft.core.quantities import count, duration, rate, size
 from weft.core.waits import Into
 
@@ -40,6 +41,7 @@ ZIPPED = 0.4
 LEAST_GAIN_S = 10.0
 """A remedy that saves less in a job is not worth a finding."""
 
+_PHASES: Mapping[Into, str] = {"inputs": "staging_inputs_s", "archive": "archiving_s"}
 _PARTS = ("waiting_s", "copying_s", "unnoticed_s")
 
 
@@ -68,11 +70,6 @@ def large(into: Into) -> pl.Expr:
     return ~many_small(into) & usual & (copying >= LARGE_S)
 
 
-def waited(into: Into) -> pl.Expr:
-    """Did it begin late?"""
-    return column(f"{into}_waiting_s") >= WAITED_S
-
-
 def took(into: Into) -> pl.Expr:
     """Seconds of the transfer as a whole."""
     whole = column(f"{into}_{_PARTS[0]}")
@@ -81,11 +78,11 @@ def took(into: Into) -> pl.Expr:
     return whole
 
 
-def told(into: Into, phase_s: str) -> dict[str, pl.Expr]:
+def told(into: Into) -> dict[str, pl.Expr]:
     """The figures of a group that its evidence and gain are made of."""
     names = {name: column(f"{into}_{name}").median() for name in ("files", "bytes", *_PARTS)}
     sums = {f"all_{name}": column(f"{into}_{name}").sum() for name in ("files", "bytes", "copying_s")}
-    return {**names, **sums, "took_s": took(into).sum(), "phase_s": column(phase_s).median()}
+    return {**names, **sums, "took_s": took(into).sum(), "phase_s": column(_PHASES[into]).median()}
 
 
 def moved(group: Alike) -> str:
@@ -123,3 +120,19 @@ def saved_by_bundling(scene: Scene, group: Alike, into: Into) -> tuple[float, st
         return None
     to = f"{BUNDLED[into]} files, {size(packed)}"
     return gain, f"{to} would take about {duration(expected.likely)} in a job, by {expected.basis}"
+
+
+def began_late(scene: Scene, rule: Rule, into: Into) -> Iterator[Finding]:
+    """Transfers that waited for others."""
+    lost = column(f"{into}_waiting_s")
+    for group in alike(scene.jobs, lost >= WAITED_S, lost, **told(into)):
+        waiting, whole = duration(group["waiting_s"]), duration(group["phase_s"])
+        yield group.finding(
+            rule,
+            evidence=(
+                f"{waiting} of {whole} passed before the transfer began{group.median}",
+                usually(scene, group, f"{into}_waiting_s"),
+            ),
+            cause="The service moves the files of all its users with few threads, in turn.",
+            remedies=(fewer_jobs(scene, group),),
+        )

@@ -8,8 +8,18 @@ from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
 from weft.core.findings.causes import quote
 from weft.core.findings.measures import column, whole
-from weft.core.findings.remedies import AGAIN, ASK, CHECKPOINT, EXPLAIN, RESULTS, RETRY, STAY, filled
-from weft.core.findings.settings import table
+from weft.core.findings.remedies import (
+    AGAIN,
+    ASK,
+    CHECKPOINT,
+    EXPLAIN,
+    MORE_TIME,
+    RESULTS,
+    RETRY,
+    STAY,
+    filled,
+    more_jobs,
+)
 from weft.core.quantities import count, duration, share
 from weft.model import Outcome
 
@@ -27,7 +37,7 @@ def job_lost(scene: Scene) -> Iterator[Finding]:
         yield group.finding(
             LOST,
             evidence=(
-                f"{count(group.count, 'job')} vanished; {group['in_flight']:,.0f} cases were under way in them",
+                f"{count(group.count, 'job')} vanished, with {count(round(group['in_flight']), 'case')} under way",
             ),
             cause="The backend did not tell of them for several answers in a row, so they were cancelled and closed.",
             remedies=filled((AGAIN, ASK), scene, group),
@@ -45,15 +55,13 @@ def cases_cut_off(scene: Scene) -> Iterator[Finding]:
     interrupted = (pl.col("outcome") == Outcome.INTERRUPTED.value).sum()
     for group in alike(scene.jobs, cut, column("in_flight"), longest=longest, interrupted=interrupted):
         usual = f"; a case takes up to {duration(group['longest'])}" if group["longest"] else ""
+        cases, jobs = count(round(group["lost"]), "case"), count(group.count, "job")
+        stay = (STAY,) if group["interrupted"] >= OFTEN else ()
         yield group.finding(
             CUT_OFF,
-            evidence=(
-                f"{group['lost']:,.0f} cases were under way when {count(group.count, 'job')} ended{usual}",
-            ),
+            evidence=(f"{jobs} ended with {cases} under way{usual}",),
             cause="A job's end takes with it the cases that run then; those that have ended are kept.",
-            remedies=filled(
-                (AGAIN, *([STAY] if group["interrupted"] >= OFTEN else []), CHECKPOINT), scene, group
-            ),
+            remedies=filled((AGAIN, *stay, CHECKPOINT), scene, group),
         )
 
 
@@ -81,14 +89,7 @@ def finished_with_failed_cases(scene: Scene) -> Iterator[Finding]:
                 quote(scene.jobs, group),
             ),
             cause="FINISHED says that the cases have run; how each ended, only their records tell.",
-            remedies=filled(
-                (
-                    RESULTS,
-                    RETRY,
-                ),
-                scene,
-                group,
-            ),
+            remedies=filled((RESULTS, RETRY), scene, group),
         )
 
 
@@ -114,19 +115,18 @@ def finished_without_records(scene: Scene) -> Iterator[Finding]:
                 quote(scene.jobs, group),
             ),
             cause="The app lost the exit code of what it ran, or the job's time was over before its last cases.",
-            remedies=filled(_without_records(group), scene, group),
+            remedies=filled(_without_records(group, scene), scene, group),
         )
 
 
-def _without_records(group: Alike) -> Iterator[Remedy]:
+def _without_records(group: Alike, scene: Scene) -> Iterator[Remedy]:
     if group["none"]:
         yield EXPLAIN
         yield Remedy(say="See whether the app can be trusted with exit codes.", command="weft app show {app}")
     if group["left"]:
-        yield Remedy(
-            say="Ask for more time, or let more jobs share the cases.",
-            setting=table("tapis", "minutes = {longer}", "jobs = 8"),
-        )
+        yield MORE_TIME
+        if group.backend == "tapis":
+            yield more_jobs(scene, group)
     yield Remedy(
         say="Run again what is left.", command="weft run{place}" if group["left"] else "weft retry{place}"
     )
@@ -138,6 +138,7 @@ LOST = Rule(
     severity=Severity.WASTE,
     rule="A job was closed as LOST.",
     remedy="Its cases run again by themselves; if it comes again, ask the site's support.",
+    lost=True,
     find=job_lost,
 )
 CUT_OFF = Rule(
@@ -145,7 +146,7 @@ CUT_OFF = Rule(
     title="Cases were cut off by the end of their job",
     severity=Severity.NOTE,
     rule="Cases had started and left no record when their job was interrupted, lost, cancelled, or out of time; "
-    f"another queue is named from {OFTEN} interruptions on.",
+    f"another queue is advised from {OFTEN} interruptions on.",
     remedy="They run again by themselves; `[continue]` lets long ones go on from a checkpoint.",
     find=cases_cut_off,
 )

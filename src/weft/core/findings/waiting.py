@@ -9,9 +9,10 @@ from weft.core import waits
 from weft.core.findings.alike import Alike, alike, most_at_once
 from weft.core.findings.base import Finding, Part, Remedy, Rule, Scene, Severity
 from weft.core.findings.figures import limit
-from weft.core.findings.measures import column
+from weft.core.findings.measures import column, whole
 from weft.core.findings.remedies import as_a_study, fewer_jobs
 from weft.core.findings.settings import table
+from weft.core.jobtable import seconds_of
 from weft.core.quantities import count, duration, share
 from weft.model import Phase
 
@@ -56,7 +57,7 @@ _LOOKS = (
 def _at_the_service(scene: Scene, rule: Rule, phase: Phase, least: float, cause: str) -> Iterator[Finding]:
     import polars as pl
 
-    lost = column(f"{phase.value.lower()}_s")
+    lost = column(seconds_of(phase.value))
     # In Slurm a job is PENDING while it may not start yet: that is the user's wish, or a rule of the site.
     found = (lost >= least) & (pl.col("backend") != "slurm")
     for group in alike(scene.jobs, found, lost, one=lost.median(), longest=lost.max()):
@@ -84,19 +85,18 @@ def blocked_by_quota(scene: Scene) -> Iterator[Finding]:
         times = "once" if group["visits"] == 1 else f"{group['visits']:,.0f} times"
         held = f"{duration(group['lost'])} in all, at most {duration(group['longest'])}"
         facts = scene.queues.get((group.system, group.queue))
-        most_there = facts and facts.submit
+        taken = (facts and facts.submit) or 0
+        there = f"queue {group.queue} takes {count(taken, 'job')} of a user at once" if taken else ""
         yield group.finding(
             BLOCKED,
             evidence=(
                 f"{count(group.count, 'job')} BLOCKED {times}, {held}",
                 f"{count(most, 'job')} of these at a time got past it",
-                f"queue {group.queue} takes {count(most_there, 'job')} of a user at once"
-                if most_there
-                else "",
+                there,
             ),
             cause="App, system or queue take only so many jobs at once, of all your apps together. "
             f"A job that is one too many waits, and is tested again every {limit(BLOCKED_S)} at best.",
-            remedies=_no_more_than(group, min(most, most_there) if most_there else most),
+            remedies=_no_more_than(group, min(most, taken or most)),
             gain_s=BLOCKED_S / 2 * group["visits"],
             basis=f"half of the {limit(BLOCKED_S)} between two tests, for each time; a place was free before",
         )
@@ -122,7 +122,8 @@ def _at_once(scene: Scene, group: Alike) -> int:
         pl.col("system").eq(group.system) & pl.col("queue").eq(group.queue) & (column("running_s") > 0)
     )
     # A quota counts jobs from STAGING_INPUTS on; a job is in BLOCKED before that.
-    begins = pl.col("start") + column("uploading_s") + column("pending_s") + column("blocked_s")
+    before = (Phase.PLANNED, Phase.UPLOADING, Phase.PENDING, Phase.PROCESSING_INPUTS, Phase.BLOCKED)
+    begins = pl.col("start") + _sum(tuple(seconds_of(phase.value) for phase in before))
     return most_at_once(here, begins)
 
 
@@ -146,13 +147,12 @@ def paused(scene: Scene) -> Iterator[Finding]:
 
 def noticed_late(scene: Scene) -> Iterator[Finding]:
     """What was over, and nobody knew yet."""
-    late, whole = _late(), _whole()
-    when = (late >= LATE_S) & (late >= LATE * whole) & (whole > 0)
-    transfers = _sum(_TRANSFERS_LATE).median()
+    late = _sum((*_SEEN_LATE, *_TRANSFERS_LATE))
+    when = (late >= LATE_S) & (late >= LATE * whole()) & (whole() > 0)
     more = {
         "one": late.median(),
-        "whole": whole.median(),
-        "transfers": transfers,
+        "whole": whole().median(),
+        "transfers": _sum(_TRANSFERS_LATE).median(),
         "ran": column("running_s").median(),
     }
     for group in alike(scene.jobs, when, late, **more):
@@ -167,22 +167,8 @@ def noticed_late(scene: Scene) -> Iterator[Finding]:
             ),
             cause="The service looks at a job every 10 s in its first minute, then every minute, and every 3 min "
             "after 11 min; at a transfer every 30 s after 2 min. What ends between two looks waits for the next.",
-            remedies=(_notices_itself(scene, group),),
+            remedies=(fewer_jobs(scene, group),),
         )
-
-
-def _notices_itself(scene: Scene, group: Alike) -> Remedy:
-    if group.weft:
-        return fewer_jobs(scene, group)
-    return as_a_study(group)
-
-
-def _late() -> pl.Expr:
-    return _sum((*_SEEN_LATE, *_TRANSFERS_LATE))
-
-
-def _whole() -> pl.Expr:
-    return column("end") - column("start")
 
 
 def _sum(names: tuple[str, ...]) -> pl.Expr:

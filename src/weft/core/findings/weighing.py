@@ -22,6 +22,7 @@ LEAST_SU = 0.05
 """…or so many SU: three minutes of a node."""
 
 _SCALAR = re.compile(r'^\s*"?(?P<name>\w+)"?\s*[:=]\s*(?P<value>"[^"]*"|[\d.]+|true|false),?\s*$')
+_FOLLOWING = re.compile(r"^(Or|Then) ")
 _IN_SCRIPT = re.compile(r"^#SBATCH (?P<name>--[a-z-]+)=(?P<value>.+)$")
 
 
@@ -118,7 +119,15 @@ def _agreed(findings: Iterable[Finding]) -> Iterator[Finding]:
         for remedy in kept:
             for name, value in settings_of(remedy):
                 said.setdefault((where, name), (value, remedy))
-        yield structs.replace(finding, remedies=tuple(kept or instead))
+        yield structs.replace(finding, remedies=tuple(_begun([*(kept or instead)])))
+
+
+def _begun(remedies: Sequence[Remedy]) -> Iterator[Remedy]:
+    """The same; the first is told as no alternative to one before it, which may have been left out."""
+    for remedy in remedies[:1]:
+        say = _FOLLOWING.sub("", remedy.say)
+        yield structs.replace(remedy, say=say[:1].upper() + say[1:])
+    yield from remedies[1:]
 
 
 def settings_of(remedy: Remedy) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from weft.core.findings.alike import Alike, alike
 from weft.core.findings.base import Finding, Remedy, Rule, Scene, Severity
 from weft.core.findings.measures import most, of_cases, sums
-from weft.core.findings.remedies import ON_THE_NODE
+from weft.core.findings.remedies import ON_THE_NODE, study_of
 from weft.core.findings.settings import listed, table
 from weft.core.findings.staging import UPLOADING_S
 from weft.core.findings.starting import UNPACK_S
@@ -74,6 +74,10 @@ def _on_shared_disk(scene: Scene) -> pl.Expr:
     if study is None or study.model.workdir == "node":
         return pl.lit(False)
     return (pl.col("study") == study.name) & (pl.col("backend") != "local")
+
+
+def _workdir(scene: Scene) -> str:
+    return f'workdir = "{scene.study.model.workdir}"' if scene.study else ""
 
 
 # Logs and outputs
@@ -152,7 +156,8 @@ def all_is_kept(scene: Scene) -> Iterator[Finding]:
     figures = sums("archive_bytes", "recorded", "archiving_s", "files_kept", "files_written")
     for group in alike(scene.jobs, found, "archiving_s", **figures):
         kept, cases = group["archive_bytes"], group["recorded"]
-        keep = scene.study.output.keep if scene.study and scene.study.name == group.study else ()
+        study = study_of(scene, group)
+        keep = study.output.keep if study else ()
         says = f"; `output.keep` is {listed(keep)}" if keep else ""
         yield group.finding(
             ALL_KEPT_RULE,
@@ -203,7 +208,7 @@ def many_files_on_a_shared_disk(scene: Scene) -> Iterator[Finding]:
             evidence=[
                 (
                     f"{count(round(cases), 'case')} wrote {count(round(files), 'file')}, {files / cases:,.0f} each, to "
-                    f'a disk that all share: workdir = "{scene.study.model.workdir if scene.study else ""}"'
+                    f"a disk that all share: {_workdir(scene)}"
                 )
             ],
             cause="Every file made or removed there is a request to one server, which all users of the site wait for; "
@@ -245,7 +250,7 @@ def busy_shared_disk(scene: Scene) -> Iterator[Finding]:
                     f"{size(group['written_bytes'])} in {duration(group['cases_s'])} of "
                     f"{count(group.count, 'job')}: {size(speed)} a second for each job"
                 ),
-                f'they ran on a disk that all share: workdir = "{scene.study.model.workdir if scene.study else ""}"',
+                f"they ran on a disk that all share: {_workdir(scene)}",
             ],
             cause="A shared disk is slower the more use it; a node's own disk is its own.",
             remedies=[ON_THE_NODE],

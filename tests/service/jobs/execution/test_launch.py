@@ -145,6 +145,17 @@ def test_only_launches_of_living_jobs_are_kept(launches: Launches) -> None:
     assert {path.name for path in launches.folder.iterdir()} == {"a", "a.log", "young"}
 
 
+def test_of_a_launch_that_is_over_nothing_is_left_behind_however_young(
+    launches: Launches, work: Path
+) -> None:
+    token, child, _ = started(launches, work, "echo said")
+    child.wait(20)
+    launches.keep_only({token})
+    assert launches.said(token) == "said"
+    launches.keep_only(set())
+    assert list(launches.folder.iterdir()) == []
+
+
 # ---- the processes of a job
 
 

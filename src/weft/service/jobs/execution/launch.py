@@ -161,9 +161,12 @@ class Launches:
 
     def keep_only(self, tokens: set[str]) -> None:
         """Remove the files that a killed service left behind of all other launches, once nobody can be coming."""
+        names = [path.name for path in self.folder.iterdir() if not path.suffix]
+        over = {name for name in names if (record := self.look(name)) is not None and record.over}
         for path in self.folder.iterdir():
-            old = time.time() - path.stat().st_mtime > _COMING
-            if old and path.name.partition(".")[0] not in tokens:
+            token = path.name.partition(".")[0]
+            nobody_comes = token in over or time.time() - path.stat().st_mtime > _COMING
+            if token not in tokens and nobody_comes:
                 path.unlink(missing_ok=True)
 
     def _file(self, token: str) -> Path:
