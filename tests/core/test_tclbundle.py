@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import count
+from tests.node.tcl import interpreter
 
 from weft.core.command import render_command
 from weft.core.tclbundle import Script, render, script_of, word
@@ -28,7 +29,7 @@ values = st.recursive(
 
 @pytest.fixture(scope="module")
 def tcl() -> Any:
-    return pytest.importorskip("tkinter").Tcl()
+    return interpreter()
 
 
 def flat(value: Any) -> Any:

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.node.bundles import DEFAULTS
 
 import weft.node
@@ -38,6 +39,16 @@ RANKS = """proc getPID {} {return $::env(PMI_RANK)}
 proc getNP {} {return $::env(PMI_SIZE)}
 """
 """What a solver that knows its rank has, for one that does not."""
+
+
+_MADE: list[Any] = []
+"""Kept for good: Tcl ends the whole process where another thread than the one that made it collects an interpreter."""
+
+
+def interpreter() -> Any:
+    """A Tcl interpreter in this process."""
+    _MADE.append(pytest.importorskip("tkinter").Tcl())
+    return _MADE[-1]
 
 
 class TclJob:

@@ -28,6 +28,7 @@ from tests.node.tcl import (
     RUNNER,
     SETTLED,
     TclJob,
+    interpreter,
 )
 
 from weft.core.cases import expand
@@ -323,9 +324,9 @@ def test_a_case_that_gives_up_may_have_measured_something(tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def tcl() -> Any:
     """An interpreter that has the runner's procedures, and runs nothing."""
-    interpreter = pytest.importorskip("tkinter").Tcl()
-    interpreter.eval(RUNNER.read_text().partition("\n# One command, so that")[0])
-    return interpreter
+    made = interpreter()
+    made.eval(RUNNER.read_text().partition("\n# One command, so that")[0])
+    return made
 
 
 def checked(tcl: Any, text: bytes) -> tuple[Any, str | None]:

@@ -156,9 +156,9 @@ def test_a_finding_names_the_first_of_its_jobs() -> None:
     assert "1 finding." in page.text
 
 
-def test_what_a_failure_took_it_cost() -> None:
+def test_what_is_lost_it_cost() -> None:
     analysis = analyses.study()
-    lost = structs.replace(analysis.findings[0], gain_s=300.0, gain_su=0.001)
+    lost = structs.replace(analysis.findings[0], lost=True, gain_s=300.0, gain_su=0.001)
     page = Page(html(structs.replace(analysis, findings=[lost, analysis.findings[2]])))
     assert "cost about 5 min 00 s" in page.text
     assert "cost about 26 min 30 s" in page.text, "there is no remedy for it"

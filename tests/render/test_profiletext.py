@@ -114,8 +114,8 @@ def test_findings_stand_first_with_evidence_remedy_and_gain() -> None:
     assert " ".join(text.split()).count("about thirty of them in a second") == 1  # wrapped, and nothing lost
 
 
-def test_what_a_failure_took_it_cost() -> None:
-    lost = finding(severity=Severity.FAILURE, gain_su=None)
+def test_what_is_lost_it_cost() -> None:
+    lost = finding(lost=True, gain_su=None)
     assert "  cost 3 min 01 s" in analysis_text(analysis(ran(1), findings=(lost,)))
     assert "  cost 3 min 01 s" in analysis_text(
         analysis(ran(1), findings=(finding(remedies=(), gain_su=None),))
