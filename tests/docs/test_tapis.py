@@ -59,6 +59,7 @@ def _run(block: Block, folder: Path) -> None:
 
 def test_the_figures_are_those_of_the_code() -> None:
     from weft.backends.tapis import backend, leavings, place
+    from weft.core.margins import USUAL_JOBS
     from weft.core.state import CONTINUATIONS, INTERRUPTIONS
     from weft.model import Charge
     from weft.tapis import shared, standing
@@ -74,7 +75,7 @@ def test_the_figures_are_those_of_the_code() -> None:
     assert f"after {INTERRUPTIONS} such ends" in text
     keys = (DOCS / "study-file.md").read_text(encoding="utf-8")
     assert f"after {CONTINUATIONS} times the case is given up" in keys
-    assert f"| `jobs` | whole number | `{place.JOBS}` |" in keys
+    assert f"| `jobs` | whole number | `{USUAL_JOBS}` |" in keys
 
 
 def test_the_families_on_the_page_are_those_that_weft_knows() -> None:

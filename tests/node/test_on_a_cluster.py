@@ -236,7 +236,7 @@ def test_under_slurm(tmp_path: Path, slurm: Cluster) -> None:
     [about] = job.of("runner")
     assert about["deadline_from"] in ("session", "SLURM_JOB_END_TIME")
     assert about["deadline"] == pytest.approx(int((tmp_path / "began").read_text()) + 120, abs=2)
-    assert (job.outcomes(), job.case()["carried"]) == ({"c0": "INTERRUPTED"}, 1)
+    assert (job.outcomes(), job.case().get("carried")) == ({"c0": "INTERRUPTED"}, 1), job.case()
 
 
 # What was loaded, what is missing.
