@@ -608,6 +608,22 @@ def test_what_the_step_before_left_is_unpacked_before_its_job_is_closed(bench: B
     assert "JobEnded" not in bench.unpacked[0]
 
 
+def test_a_step_before_whose_files_are_lost_runs_again(bench: Bench) -> None:
+    bench.study = structs.replace(bench.study, before=Step(command="mesh"))
+    engine = running(bench)
+    record = DONE.replace(b'"a"', b'"before"').replace(b'"wall":1', b'"wall":1,"kept":1')
+    bench.backend.data = record + END
+    bench.backend.seen = {"s-k-0001": Seen(phase=Phase.RUNNING, outcome=Outcome.FINISHED)}
+    engine.round()
+    ended = next(fact for fact in bench.facts() if isinstance(fact, ev.JobEnded))
+    assert (ended.uncarried, ended.why) == (["before"], "what it left is lost: it runs again")
+    assert bench.unpacked == [], "what is not whole takes no place"
+    engine.round()
+    planned = [fact for fact in bench.facts() if isinstance(fact, ev.JobPlanned)]
+    assert [each.kind for each in planned] == [Kind.BEFORE, Kind.BEFORE]
+    replayed(bench, engine.state)
+
+
 # Extending
 
 

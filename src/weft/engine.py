@@ -28,7 +28,7 @@ from weft.core.state import State
 from weft.errors import AnswerLost, BackendError
 from weft.model import Bundle, Case, Kind, Outcome, Phase, Study
 from weft.store import requests
-from weft.store.archive import uncarried
+from weft.store.archive import is_short, uncarried
 from weft.store.bundle import BundleWriter
 from weft.store.folder import StudyFolder
 from weft.store.journal import Journal
@@ -366,14 +366,7 @@ class Engine:
             outcome = job.last_word  # the runner's own word outweighs what the backend could see of it
         if job.cancel_asked and outcome is not Outcome.FINISHED:
             outcome = Outcome.CANCELLED
-        if job.kind is Kind.BEFORE and self.state.counts(self.state.steps["before"]):
-            self._unpack_before(job.id)
-        uncarried = self._uncarried(job)
-        lost = (
-            f"what {len(uncarried)} of its cases were to go on from is lost: they begin anew"
-            if uncarried
-            else ""
-        )
+        uncarried, lost = self._lost(job, collected.records)
         ended = ev.JobEnded(
             at=self._clock(),
             job=job.id,
@@ -384,6 +377,19 @@ class Engine:
             uncarried=uncarried,
         )
         self.record(*([brought.history] if brought.history else []), ended, sync=True)
+
+    def _lost(self, job: JobState, records: Sequence[Record]) -> tuple[list[str], str]:
+        """Who was to leave what is not, or not whole, in the outputs that were brought, and what that means."""
+        if job.kind is Kind.BEFORE and self.state.counts(self.state.steps["before"]):
+            kept = max((record.kept for record in records), default=0)
+            if is_short(self.folder, job.id, kept):
+                return ["before"], "what it left is lost: it runs again"
+            self._unpack_before(job.id)
+        cases = self._uncarried(job)
+        return (
+            cases,
+            f"what {len(cases)} of its cases were to go on from is lost: they begin anew" if cases else "",
+        )
 
     def _uncarried(self, job: JobState) -> list[str]:
         """Cases that were to go on from what is not, or not whole, in the outputs that were brought."""

@@ -380,14 +380,15 @@ class Trial:
         ours = [job for job in jobs if job["name"].startswith("storm-")]
         live = [job for job in ours if job["status"] not in OVER]
         over = [job for job in ours if job["status"] in OVER]
-        what = rng.choice(["cancel"] * bool(live) + 2 * ["hide", "delete"] * bool(over) + ["others"])
+        found = sorted((self.served.folder / "storage").rglob("out/**/*.*"))
+        choices = ["cancel"] * bool(live) + 2 * ["hide"] * bool(over) + 6 * ["delete"] * bool(found)
+        what = rng.choice([*choices, "others"])
         if what == "others":
             kind = {"jobType": "BATCH", "execSystemLogicalQueue": "development"} if self.batch else {}
             body = {"name": "other", "appId": "hello", "appVersion": "1.0", **kind}
             if self.ask("POST", "/v3/jobs/submit", rng.choice(["ann", "bob"]), json=body) is not None:
                 self.tell("another job is submitted", "other jobs")
         elif what == "delete":
-            found = sorted((self.served.folder / "storage").rglob("out/**/*.*"))
             for path in rng.sample(found, min(2, len(found))):
                 path.unlink(missing_ok=True)
                 self.tell(f"user deletes {path}", "archive deleted")

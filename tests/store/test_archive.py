@@ -342,6 +342,17 @@ def test_a_step_s_damaged_files_leave_what_was_there(folder: StudyFolder) -> Non
     assert [each.name for each in folder.before.iterdir()] == ["old"]
 
 
+def test_files_that_are_missing_or_damaged_make_a_job_s_short(folder: StudyFolder) -> None:
+    assert not archive.is_short(folder, "job", 0)
+    assert archive.is_short(folder, "job", 1), "there is no ZIP"
+    path = keep(folder, "job", {"before/a": os.urandom(900), "before/stdout.txt": b"log"})[0]
+    assert [archive.is_short(folder, "job", files) for files in (1, 2, 3)] == [False, False, True]
+    data = bytearray(path.read_bytes())
+    data[400] ^= 1
+    path.write_bytes(data)
+    assert [archive.is_short(folder, "job", files) for files in (1, 2)] == [False, True]
+
+
 def test_fetching_a_step_leaves_the_rest_of_the_folder_alone(folder: StudyFolder, tmp_path: Path) -> None:
     facts = Facts()
     job = facts.plan(["before"], kind=Kind.BEFORE)

@@ -291,7 +291,7 @@ class JobEnded(Event, frozen=True, kw_only=True, gc=False):
     """The job is closed: all that its node recorded has been read. ``in_flight`` had started and left no record.
 
     ``failed`` are cases that the job is to blame for: it says that it ended well, and they left no record. What the
-    ``uncarried`` were to go on from is lost with its outputs: they begin anew.
+    ``uncarried`` were to go on from is lost with its outputs, or what the step before was to leave: they begin anew.
     """
 
     job: str

@@ -312,9 +312,12 @@ class State:
                 self.first_failures += own and case.runs == 1 and job.kind not in STEPS
                 case.job = ""
         for case_id in event.uncarried:
-            known = self.cases.get(case_id)
+            known = self._pool(job.kind).get(case_id)
             if known is not None and known.carry == job.id:
                 known.carry, known.carried = "", 0
+            elif known is not None and job.kind in STEPS:
+                known.done, known.last = "", _INTERRUPTED
+                _count_failure(job, known, _INTERRUPTED)
         if job.gone is Outcome.CANCELLED and not job.cancel_asked and not job.cancel_sent_at:
             self.cancelled = job.id
         if job.native:

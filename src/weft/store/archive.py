@@ -300,6 +300,14 @@ def uncarried(folder: StudyFolder, job: str, wanted: Mapping[str, int]) -> list[
     return [case for case, files in left.items() if files > 0]
 
 
+def is_short(folder: StudyFolder, job: str, files: int) -> bool:
+    """Can fewer files than so many be read from a job's ZIPs?"""
+    found = 0
+    with contextlib.suppress(FolderError):
+        found = sum(_is_whole(member) for path in folder.zips(job) for member in entries(path))
+    return found < files
+
+
 def _is_whole(member: Member) -> bool:
     try:
         for _ in read(member):
