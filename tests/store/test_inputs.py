@@ -163,6 +163,14 @@ def test_shared_may_be_absolute_and_then_has_its_last_name(tmp_path: Path) -> No
     assert case_name("big/records") == "big/records"
 
 
+def test_shared_may_be_in_the_user_s_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tree(tmp_path, "in/x", "MyData/r1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folder.shared("~/MyData") == [f"{tmp_path}/MyData"]
+    with pytest.raises(WeftError, match="not inside"):
+        folder.shared("~nobody-of-this-name/x")
+
+
 # What is in them
 
 

@@ -84,9 +84,12 @@ class Folder:
     def shared(self, pattern: str) -> list[str]:
         """Return the files and folders that an entry of ``shared`` stands for; absolute ones may lie anywhere.
 
+        A ``~`` at its beginning is the user's home.
+
         Raises:
             WeftError: there are none.
         """
+        pattern = posixpath.expanduser(pattern)
         if pattern.startswith("/"):
             path = posixpath.normpath(pattern)
             if not Path(path).exists():
