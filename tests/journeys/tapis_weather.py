@@ -603,7 +603,9 @@ class Trial:
             raise Violation("closed is closed", f"settled while {live or planned - ended} live")
         native = {(fact.job, fact.native) for fact in facts if isinstance(fact, ev.JobSubmitted)}
         true = {(name, uuid) for name, uuid, *_ in jobs}
-        if not native <= true or len(native) != len(names):
+        ours = {name for name, _ in native}
+        unknown = {name for name, _, _, visible in jobs if visible} - ours
+        if not native <= true or unknown or len(native) != len(ours):
             raise Violation("the books are the truth", f"jobs {native} are {true}")
 
     def _judge_runs(self, log: Sequence[Line], facts: Sequence[AnyEvent]) -> None:

@@ -59,7 +59,7 @@ def until(true: Callable[[], object]) -> None:
         ("nohup sh -c 'kill 0; sleep 5' > out 2>&1 &", 143),
         ("nohup sh -c 'trap \"\" TERM; kill 0; sleep 0.2; exit 9' > out 2>&1 &", 9),
         ("nohup sh -c 'kill -9 $$' > out 2>&1 &", 137),
-        ("nohup sh -c 'kill -9 $PPID; sleep 0.1' > out 2>&1 &", None),
+        ("nohup sh -c 'sleep 0.5; kill -9 $PPID; sleep 0.1' > out 2>&1 &", None),
         ("nohup no-such-program > out 2>&1 &", 127),
         ("no-such-command; false", 1),
         ("nohup sh -c 'kill $PPID; sleep 0.2; exit 8' > out 2>&1 &", 8),
