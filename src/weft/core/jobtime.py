@@ -226,7 +226,11 @@ class JobTime:
             for move, end in zip(moves, ends, strict=True)
             if move.phase not in _OUR_DOING or end > move.at
         ]
-        return kept if any(move.phase is not Phase.ENDED for move in kept) else moves
+        if any(move.phase is not Phase.ENDED for move in kept):
+            return kept
+        if self.asked_for:
+            return moves
+        return [moves[0]._replace(phase=Phase.PENDING), *kept]  # nothing else is told of it
 
     def _with_running(self, moves: list[Move]) -> list[Move]:
         """The moves, with RUNNING from when the runner was at work, even if that was seen late or never."""
